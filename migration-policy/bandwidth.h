@@ -25,9 +25,9 @@ typedef struct MigBandwidth {
 void mig_bandwidth_init(MigBandwidth *bw);
 
 /*
- * Add an interval of busy_ns in which bytes were sent, with so many pages with content
- * and so many zero pages in them.  Called by whoever sends, several times a
- * second; idle and sync time must not be part of busy_ns.
+ * Add an interval of busy_ns in which bytes were sent, with so many pages with
+ * content and so many zero pages in them.  Called by whoever sends, several
+ * times a second; idle and sync time must not be part of busy_ns.
  */
 void mig_bandwidth_add(MigBandwidth *bw, int64_t busy_ns, int64_t bytes,
                        int64_t pages, int64_t zero_pages);

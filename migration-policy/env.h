@@ -14,12 +14,12 @@
 #include "qemu/osdep.h"
 #else
 #include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <glib.h>
 #endif
+#include <math.h>
 
 #endif

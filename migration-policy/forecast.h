@@ -8,22 +8,33 @@
 
 #include "policy.h"
 
-typedef struct MigForecaster MigForecaster;
-struct MigForecaster {
+/* How many ratios the error band rests on. */
+#define MIG_FORECAST_RATIOS 3
+
+typedef struct MigForecaster {
     /* the last rounds' ratio of bytes dirtied to bytes sent, newest first */
-    double rho[3];
+    double rho[MIG_FORECAST_RATIOS];
     int n_rho;
-    int64_t round_dirtied_pages;    /* counters at the last round's end */
+    /* where the round that is being sent began; zero for the first */
+    int64_t round_dirtied_pages;
     int64_t round_sent_bytes;
-    int64_t round_end_ns;           /* elapsed */
-    int64_t round_pending_bytes;    /* pending when the round began */
-};
+    int64_t round_pending_bytes;
+} MigForecaster;
 
 void mig_forecast_init(MigForecaster *f);
 
-/* Feed one sample, get the forecast under QEMU's own rule: geometric rounds
- * while each is smaller than the one before, unknown (-1) otherwise. */
+/*
+ * Feed one sample, get the forecast under QEMU's own rule: geometric rounds
+ * while each is smaller than the one before, unknown (-1) otherwise.  A tick
+ * knows downtime_now_ns only.
+ */
 void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
                          MigPolicyForecast *forecast);
+
+/*
+ * Guest stopped for so long if it switched over with bytes to send, -1 when
+ * the bandwidth is not known.
+ */
+int64_t mig_forecast_downtime_ns(const MigPolicySample *sample, int64_t bytes);
 
 #endif

@@ -28,14 +28,20 @@
 
 /* What a sample rests on. */
 typedef enum MigPolicySampleKind {
-    /* A pre-copy round ended: everything that was dirty at the last round's
-     * end was sent, and the dirty bitmap was synced just now.  Exact. */
+    /*
+     * A pre-copy round ended: everything that was dirty at the last round's
+     * end was sent, and the dirty bitmap was synced just now.  Exact.
+     */
     MIG_SAMPLE_ROUND,
-    /* The dirty bitmap was synced inside a round, because a verdict asked for
-     * it (next_sync_ns).  Exact, but no round ended. */
+    /*
+     * The dirty bitmap was synced inside a round, because a verdict asked for
+     * it (next_sync_ns).  Exact, but no round ended.
+     */
     MIG_SAMPLE_REFRESH,
-    /* Nothing was synced: pending_bytes is what is left of the last sync.
-     * Keeps the first round and a stalled link from being blind. */
+    /*
+     * Nothing was synced: pending_bytes is what is left of the last sync.
+     * Keeps the first round and a stalled link from being blind.
+     */
     MIG_SAMPLE_TICK,
 } MigPolicySampleKind;
 
@@ -52,8 +58,11 @@ typedef enum MigPolicyAction {
 typedef enum MigPolicyOutlook {
     MIG_OUTLOOK_TOO_EARLY,      /* not enough seen to say */
     MIG_OUTLOOK_CONVERGING,     /* will end within downtime-limit */
-    MIG_OUTLOOK_STALLED,        /* will not get within downtime-limit; the
-                                 * policy has a way to end it all the same */
+    /*
+     * Will not get within downtime-limit; the policy has a way to end it all
+     * the same.
+     */
+    MIG_OUTLOOK_STALLED,
     MIG_OUTLOOK_NOT_CONVERGING, /* nor within downtime-ceiling */
     MIG_OUTLOOK__MAX,
 } MigPolicyOutlook;
@@ -98,8 +107,7 @@ typedef struct MigPolicySample {
     int64_t dirtied_pages;      /* found newly dirty at syncs, cumulative */
     int64_t sent_bytes;         /* put on the wire, cumulative */
     int64_t bandwidth_bps;      /* measured over link-busy time, smoothed */
-    int64_t switchover_bps;     /* bandwidth expected while the guest is
-                                 * stopped; -1: take bandwidth_bps */
+    int64_t switchover_bps;     /* while the guest is stopped; -1: as now */
     int64_t threshold_bytes;    /* QEMU's own: 100 ms bandwidth x limit */
     int64_t sync_cost_ns;       /* what the last sync took */
     int64_t refresh_spent_ns;   /* all refreshes so far, cumulative */
@@ -113,7 +121,7 @@ typedef struct MigPolicySample {
 typedef struct MigPolicyForecast {
     int64_t rounds;             /* further rounds until the switchover */
     int64_t eta_ns;             /* until the guest runs at the destination */
-    int64_t downtime_ns;        /* at the switchover the policy is heading for */
+    int64_t downtime_ns;        /* at the switchover it is heading for */
     int64_t downtime_low_ns;    /* error band of downtime_ns */
     int64_t downtime_high_ns;
     int64_t downtime_now_ns;    /* if it switched over at this sample */
@@ -124,8 +132,8 @@ typedef struct MigPolicyVerdict {
     MigPolicyReason reason;
     MigPolicyOutlook outlook;
     int64_t throttle_pct;       /* THROTTLE only, else -1 */
-    int64_t next_sync_ns;       /* refresh wanted this long after the sample;
-                                 * -1: none until the round ends */
+    /* Refresh wanted this long after the sample; -1: none in this round. */
+    int64_t next_sync_ns;
     MigPolicyForecast forecast;
 } MigPolicyVerdict;
 
@@ -163,8 +171,10 @@ typedef struct MigPolicyOps {
     size_t n_tunables;
     size_t state_bytes;         /* zeroed and handed to every hook */
 
-    /* Optional.  Called once by mig_policy_new(); the only hook that may
-     * allocate.  Cannot fail: every tunable was range-checked before. */
+    /*
+     * Optional.  Called once by mig_policy_new(); the only hook that may
+     * allocate.  Cannot fail: every tunable was range-checked before.
+     */
     void (*init)(void *state, const MigPolicySetup *setup);
     /* Optional.  Called once by mig_policy_free(). */
     void (*release)(void *state);
@@ -240,8 +250,10 @@ const char *mig_policy_reason_text(MigPolicyReason reason);
 /* max(downtime-limit, downtime-ceiling); INT64_MAX when there is no ceiling. */
 int64_t mig_policy_effective_ceiling_ns(const MigPolicySample *sample);
 
-/* bytes / bps in ns without overflow, rounded up; -1 if either is unknown or
- * bps is 0. */
+/*
+ * bytes / bps in ns without overflow, rounded up; -1 if either is unknown or
+ * bps is 0.
+ */
 int64_t mig_policy_transfer_ns(int64_t bytes, int64_t bps);
 
 /* ---- QEMU's own rule, as pure functions (threshold.c) ---- */

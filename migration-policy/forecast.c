@@ -1,0 +1,171 @@
+/*
+ * What will happen under QEMU's own rule.
+ *
+ *   rho         bytes dirtied during a round / bytes sent in it
+ *   pending[k]  pending now x rho^k: what is dirty after k more rounds
+ *
+ *   1. A round (or, where refreshes keep rounds from ending, the time in which
+ *      what was pending at its start has been sent) gives one rho.
+ *   2. The newest three, weighted, give the expected rho; their extremes the
+ *      error band.
+ *   3. rho < 1: rounds is the first k with pending[k] below the threshold, and
+ *      time and downtime follow from the bandwidth.
+ *   4. rho >= 1: it will not end by itself; all of these stay unknown.
+ *
+ * The model is simple on purpose, and optimistic early: the shorter a round,
+ * the smaller the share of its writes that hit a page twice, so rho rises.
+ * The band shows it as soon as there are two rounds.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "forecast.h"
+
+/* From here on rounds shrink so slowly that no end is in sight. */
+#define FORECAST_RHO_MAX 0.98
+/* More rounds than this are no forecast. */
+#define FORECAST_ROUNDS_MAX 1000
+
+static const double forecast_weight[MIG_FORECAST_RATIOS] = { 0.5, 0.3, 0.2 };
+
+void mig_forecast_init(MigForecaster *f)
+{
+    *f = (MigForecaster) { .round_pending_bytes = MIG_POLICY_UNKNOWN };
+}
+
+static int64_t forecast_bps(const MigPolicySample *sample)
+{
+    return sample->switchover_bps > 0 ? sample->switchover_bps
+                                      : sample->bandwidth_bps;
+}
+
+int64_t mig_forecast_downtime_ns(const MigPolicySample *sample, int64_t bytes)
+{
+    int64_t ns = mig_policy_transfer_ns(bytes, forecast_bps(sample));
+
+    if (ns < 0) {
+        return MIG_POLICY_UNKNOWN;
+    }
+    if (sample->sync_cost_ns > 0) {
+        ns = ns > INT64_MAX - sample->sync_cost_ns
+             ? INT64_MAX : ns + sample->sync_cost_ns;
+    }
+    return ns;
+}
+
+/* Close the round if this sample ends one, and remember its ratio. */
+static void forecast_observe(MigForecaster *f, const MigPolicySample *sample)
+{
+    int64_t dirtied_pages, sent_bytes;
+    int i;
+
+    if (sample->round < 1 || sample->dirtied_pages < 0 ||
+        sample->sent_bytes < 0 || sample->pending_bytes < 0) {
+        return;
+    }
+    dirtied_pages = sample->dirtied_pages - f->round_dirtied_pages;
+    sent_bytes = sample->sent_bytes - f->round_sent_bytes;
+    if (sample->kind == MIG_SAMPLE_REFRESH &&
+        (f->round_pending_bytes < 0 || sent_bytes < f->round_pending_bytes)) {
+        return;
+    }
+    if (sent_bytes < sample->page_bytes) {
+        return;
+    }
+
+    for (i = MIG_FORECAST_RATIOS - 1; i > 0; i--) {
+        f->rho[i] = f->rho[i - 1];
+    }
+    f->rho[0] = (double)dirtied_pages * (double)sample->page_bytes /
+                (double)sent_bytes;
+    f->n_rho = MIN(f->n_rho + 1, MIG_FORECAST_RATIOS);
+    f->round_dirtied_pages = sample->dirtied_pages;
+    f->round_sent_bytes = sample->sent_bytes;
+    f->round_pending_bytes = sample->pending_bytes;
+}
+
+/* Rounds until pending * rho^k is below the threshold, -1 if never. */
+static int64_t forecast_rounds(double pending, double threshold, double rho)
+{
+    double k;
+
+    if (pending < threshold || pending <= 0) {
+        return 0;
+    }
+    if (threshold <= 0 || rho >= FORECAST_RHO_MAX) {
+        return MIG_POLICY_UNKNOWN;
+    }
+    if (rho <= 0) {
+        return 1;
+    }
+    /* Below, not at, the threshold: one more when the quotient is whole. */
+    k = floor(log(threshold / pending) / log(rho)) + 1;
+    return k <= FORECAST_ROUNDS_MAX ? (int64_t)k : MIG_POLICY_UNKNOWN;
+}
+
+/* Bytes left to send at the switchover, -1 if it never gets there. */
+static int64_t forecast_rest_bytes(const MigPolicySample *sample, double rho,
+                                   int64_t *rounds, double *sent_bytes)
+{
+    double pending = sample->pending_bytes;
+    double rest;
+
+    *rounds = forecast_rounds(pending, sample->threshold_bytes, rho);
+    if (*rounds < 0) {
+        return MIG_POLICY_UNKNOWN;
+    }
+    rest = pending * pow(MAX(rho, 0), *rounds);
+    *sent_bytes = *rounds == 0 ? 0 : (pending - rest) / (1 - rho);
+    return (int64_t)rest;
+}
+
+void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
+                         MigPolicyForecast *forecast)
+{
+    double sum = 0, weight = 0, low, high, sent_bytes = 0;
+    int64_t rest_bytes, send_ns;
+    int i;
+
+    *forecast = (MigPolicyForecast) { -1, -1, -1, -1, -1, -1 };
+    forecast->downtime_now_ns =
+        mig_forecast_downtime_ns(sample, sample->pending_bytes);
+    if (sample->kind == MIG_SAMPLE_TICK) {
+        return;
+    }
+    forecast_observe(f, sample);
+    if (f->n_rho == 0 || sample->pending_bytes < 0 ||
+        sample->threshold_bytes < 0) {
+        return;
+    }
+
+    low = high = f->rho[0];
+    for (i = 0; i < f->n_rho; i++) {
+        sum += forecast_weight[i] * f->rho[i];
+        weight += forecast_weight[i];
+        low = MIN(low, f->rho[i]);
+        high = MAX(high, f->rho[i]);
+    }
+
+    rest_bytes = forecast_rest_bytes(sample, sum / weight, &forecast->rounds,
+                                     &sent_bytes);
+    forecast->downtime_ns = mig_forecast_downtime_ns(sample, rest_bytes);
+    send_ns = mig_policy_transfer_ns((int64_t)MIN(sent_bytes, 9e18),
+                                     sample->bandwidth_bps);
+    if (forecast->downtime_ns >= 0 && send_ns >= 0) {
+        forecast->eta_ns = send_ns > INT64_MAX - forecast->downtime_ns
+                           ? INT64_MAX : send_ns + forecast->downtime_ns;
+    }
+    if (f->n_rho >= 2 && forecast->downtime_ns >= 0) {
+        /* It never ends worse than now: that is the band's upper end. */
+        int64_t a, b, rounds;
+
+        a = mig_forecast_downtime_ns(sample,
+                forecast_rest_bytes(sample, low, &rounds, &sent_bytes));
+        b = mig_forecast_downtime_ns(sample,
+                forecast_rest_bytes(sample, high, &rounds, &sent_bytes));
+        if (b < 0) {
+            b = forecast->downtime_now_ns;
+        }
+        forecast->downtime_low_ns = MIN(MIN(a, b), forecast->downtime_ns);
+        forecast->downtime_high_ns = MAX(MAX(a, b), forecast->downtime_ns);
+    }
+}
