@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One migration, from boot to verified memory, as one dict of figures.
+
+Unknown is None, never 0.  Times end in _ms or _s, sizes in _bytes.
+"""
+import contextlib
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import configs, heartbeat, link as links, workloads
+from .errors import LabError
+from .guest import Guest
+from .heartbeat import Heartbeats
+
+POLL_S = 0.2
+# Undisturbed time before the migration: the jitter and the guest's own speed.
+BEFORE_S = 3.0
+# The destination runs on for a while, so that a lost page can come to light.
+AFTER_S = 1.5
+# QEMU's default of 128 MiB/s must not be what limits a faster link.
+MAX_BANDWIDTH = 1 << 40
+FINAL = ('completed', 'failed', 'cancelled')
+
+
+@dataclass
+class Setup:
+    """What all the runs of a comparison share."""
+
+    source_binary: Path
+    destination_binary: Path
+    accel: str = 'tcg'
+    ram_mib: int = 512
+    cpus: int = 1
+    link_mib_s: float = 64
+    relay: bool = False
+    time_limit_s: float = 60
+
+
+def run(setup, config, workload_name, phase_s=0.0, progress=None):
+    """Boot, load, migrate, measure, verify.  @phase_s shifts the start of the
+    migration against the workload's bursts; @progress gets each sample."""
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(
+            tempfile.TemporaryDirectory(prefix='livelab-')))
+        link = links.create(setup.link_mib_s, directory, setup.relay)
+        stack.callback(link.close)
+        link.measure()
+        beats = Heartbeats()
+        stack.callback(beats.close)
+        lab = _Lab(setup, config, workloads.create(workload_name), link, beats,
+                   directory, stack, progress or (lambda *_: None))
+        return lab.run(phase_s)
+
+
+class _Lab:
+    def __init__(self, setup, config, workload, link, beats, directory, stack, progress):
+        self.setup, self.config, self.workload = setup, config, workload
+        self.link, self.beats, self.directory = link, beats, directory
+        self.stack, self.progress = stack, progress
+        self.source = self._guest('source', setup.source_binary,
+                                  link.source_wrapper, False)
+        self.destination = None
+        self.samples = []
+        self.events = []
+
+    def _guest(self, name, binary, wrapper, incoming):
+        guest = Guest(binary, name, self.directory, self.setup.accel,
+                      self.setup.ram_mib, self.setup.cpus, wrapper, incoming)
+        self.stack.callback(guest.close)
+        guest.launch()
+        self.beats.listen(name, guest.socket_path('beat'))
+        return guest
+
+    def run(self, phase_s):
+        self.progress('boot', None)
+        reason = configs.lacking(self.source, self.config)
+        if reason:
+            raise LabError(reason)
+        self.source.wait_booted()
+        self.progress('load', None)
+        self.workload.start(self.source, self.setup.ram_mib)
+        self.destination = self._guest('destination', self.setup.destination_binary,
+                                       self.link.destination_wrapper, True)
+        self._configure()
+        # The measured calm covers whole bursts; the phase comes after it.
+        time.sleep(max(BEFORE_S, self.workload.cycle_s))
+        time.sleep(phase_s)
+        begin_ns, end_ns, info = self._migrate()
+        return self._report(begin_ns, end_ns, info, phase_s)
+
+    def _configure(self):
+        for guest, caps in ((self.source, {**self.config.capabilities, 'events': True}),
+                            (self.destination, self.config.destination_capabilities)):
+            guest.qmp('migrate-set-capabilities', capabilities=[
+                {'capability': name, 'state': state} for name, state in caps.items()])
+        parameters = {'max-bandwidth': MAX_BANDWIDTH, **self.config.parameters}
+        answer = self.source.machine.qmp('migrate-set-parameters', parameters)
+        if 'error' in answer:
+            raise LabError(f"configuration '{self.config.name}' is refused: "
+                           f"{answer['error']['desc']}")
+        for name in ('multifd-channels',):
+            if name in parameters:
+                self.destination.qmp('migrate-set-parameters', **{name: parameters[name]})
+        self.destination.qmp('migrate-incoming', uri=self.link.incoming)
+
+    def _migrate(self):
+        """Returns begin, end and the last query-migrate."""
+        begin_ns = time.monotonic_ns()
+        self.source.qmp('migrate', uri=self.link.outgoing)
+        cancelled = False
+        while True:
+            info = self.source.qmp('query-migrate')
+            elapsed_s = (time.monotonic_ns() - begin_ns) / 1e9
+            sample = _sample(elapsed_s, info)
+            self.samples.append(sample)
+            self.progress('migrate', sample)
+            if info.get('status') in FINAL:
+                break
+            if elapsed_s > self.setup.time_limit_s and not cancelled:
+                self.source.qmp('migrate_cancel')
+                cancelled = True
+            if elapsed_s > self.setup.time_limit_s + 60:
+                raise LabError('the migration does not end, not even cancelled')
+            time.sleep(POLL_S)
+        end_ns = time.monotonic_ns()
+        self.events = [dict(event, at_s=None) for event in
+                       self.source.machine.get_qmp_events()]
+        return begin_ns, end_ns, info
+
+    def _report(self, begin_ns, end_ns, info, phase_s):
+        completed = info['status'] == 'completed'
+        survivor = self.destination if completed else self.source
+        self._wait_running(survivor)
+        time.sleep(AFTER_S)
+        self.progress('verify', None)
+        verified, found, stress_per_s = self.workload.finish(survivor)
+        streams = self.beats.collect()
+        before = [b for b in streams['source'] if b.stamp_ns < begin_ns]
+        # Beats of the boot and the start of the load are not undisturbed.
+        calm_from_ns = begin_ns - int(max(BEFORE_S, self.workload.cycle_s) * 1e9)
+        silence = heartbeat.outage(
+            [b for b in streams['source'] if b.stamp_ns >= begin_ns],
+            streams['destination']) if completed else None
+        if silence and (silence['missed_beats'] < 0 or silence['writes_went_back']):
+            verified, found = False, 'the guest was set back in time: ' + found
+        ram = info.get('ram', {})
+        return {
+            'config': self.config.name, 'workload': self.workload.name,
+            'success': completed, 'status': info['status'],
+            'error': info.get('error-desc'),
+            'guest_survived': verified is not None,
+            'memory_verified': verified, 'verification': found,
+            'wall_ms': round((end_ns - begin_ns) / 1e6, 1),
+            'total_ms': info.get('total-time'),
+            'setup_ms': info.get('setup-time'),
+            'downtime_ms': info.get('downtime') if completed else None,
+            'outage_ms': silence and silence['outage_ms'],
+            'beats': silence,
+            'jitter': heartbeat.jitter([b for b in before if b.stamp_ns >= calm_from_ns]),
+            'sent_bytes': ram.get('transferred', self._last_sample('sent_bytes')),
+            'rounds': ram.get('dirty-sync-count', self._last_sample('rounds')),
+            'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns, stress_per_s),
+            'convergence': info.get('convergence') or self._last_sample('convergence'),
+            'forecast_at_decision': self._forecast_at_decision(),
+            'events': self.events,
+            'link': {'kind': self.link.kind, 'rate_mib_s': self.link.rate_mib_s,
+                     **self.link.measured},
+            'phase_s': round(phase_s, 3),
+            'samples': self.samples,
+        }
+
+    def _wait_running(self, guest, timeout_s=60):
+        deadline = time.monotonic() + timeout_s
+        while not guest.is_running():
+            if time.monotonic() > deadline:
+                raise LabError(f'the guest does not run on the {guest.name} '
+                               'after the migration')
+            time.sleep(0.05)
+
+    def _speed(self, streams, calm_from_ns, begin_ns, end_ns, stress_per_s):
+        if not self.workload.has_beats:
+            return {'unit': 'bogo operations', 'before': self.workload.calibrated_per_s,
+                    'during': stress_per_s, 'ratio': _ratio(
+                        stress_per_s, self.workload.calibrated_per_s)}
+        before = heartbeat.speed(streams['source'], calm_from_ns, begin_ns)
+        during = heartbeat.speed(streams['source'], begin_ns, end_ns)
+        # Bursts make the plain speed depend on the moment; what the set rate
+        # asked for in that same time does not.
+        return {'unit': 'page writes', 'before': before and before['per_s'],
+                'during': during and during['per_s'],
+                'ratio': _ratio(during and during['of_wanted'],
+                                before and before['of_wanted'])}
+
+    def _last_sample(self, key):
+        return next((s[key] for s in reversed(self.samples) if s.get(key) is not None), None)
+
+    def _forecast_at_decision(self):
+        for sample in reversed(self.samples):
+            if sample['status'] == 'active' and sample['convergence']:
+                return {'at_s': sample['at_s'], **sample['convergence'].get('forecast', {})}
+        return None
+
+
+def _ratio(part, whole):
+    return round(part / whole, 4) if part is not None and whole else None
+
+
+def _sample(at_s, info):
+    ram = info.get('ram', {})
+    return {'at_s': round(at_s, 3), 'status': info.get('status'),
+            'total_bytes': ram.get('total'), 'remaining_bytes': ram.get('remaining'),
+            'sent_bytes': ram.get('transferred'), 'rounds': ram.get('dirty-sync-count'),
+            'dirty_pages_per_s': ram.get('dirty-pages-rate'),
+            'mbit_s': ram.get('mbps'),
+            'expected_downtime_ms': info.get('expected-downtime'),
+            'throttle_percent': info.get('cpu-throttle-percentage'),
+            'convergence': info.get('convergence')}

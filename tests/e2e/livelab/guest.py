@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One QEMU process with the test guest in it."""
+import os
+
+from . import paths, processes
+from .console import Console
+from .errors import LabError
+
+paths.use_qemu_python()
+from qemu.machine import QEMUMachine  # noqa: E402  pylint: disable=wrong-import-position
+from qemu.machine.machine import VMLaunchFailure, AbnormalShutdown  # noqa: E402  pylint: disable=wrong-import-position
+
+# A TSC that Linux need not verify, no waiting for devices that are not there.
+KERNEL_ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
+                    'tsc=reliable no_timer_check i8042.noaux=1 random.trust_cpu=on')
+BOOT_TIMEOUT_S = 120
+
+
+class Guest:
+    """A running QEMU: as source it boots, as destination it waits."""
+
+    def __init__(self, binary, name, directory, accel='tcg', ram_mib=512,
+                 cpus=1, wrapper=(), incoming=False):
+        self.name = name
+        self.directory = directory
+        self.console = None
+        kernel, initramfs = paths.guest_files()
+        arguments = [
+            '-nodefaults', '-no-user-config', '-machine', f'pc,accel={accel}',
+            '-m', f'{ram_mib}M', '-smp', str(cpus), '-no-reboot',
+            '-kernel', kernel, '-initrd', initramfs, '-append', KERNEL_ARGUMENTS,
+        ]
+        for port in ('console', 'beat'):
+            arguments += ['-chardev', f'socket,id={port},server=on,wait=off,'
+                                      f'path={self.socket_path(port)}',
+                          '-serial', f'chardev:{port}']
+        if incoming:
+            arguments += ['-incoming', 'defer']
+        arguments += os.environ.get('QEMU_EXTRA_ARGS', '').split()
+        self.machine = QEMUMachine(str(binary), [str(a) for a in arguments],
+                                   wrapper=[*processes.ALONE, *wrapper], name=name,
+                                   base_temp_dir=str(directory))
+
+    def socket_path(self, port):
+        return self.directory / f'{self.name}.{port}'
+
+    def launch(self):
+        try:
+            self.machine.launch()
+        except VMLaunchFailure as failure:
+            last = ((failure.output or '').strip().splitlines() or ['no message'])[-1]
+            raise LabError(f'QEMU ({self.machine.binary}) did not start: {last}') from None
+        self.console = Console(self.socket_path('console'), self.name)
+
+    def wait_booted(self, timeout_s=BOOT_TIMEOUT_S):
+        self.console.wait_ready(timeout_s)
+
+    def qmp(self, command, **arguments):
+        return self.machine.cmd(command, **arguments)
+
+    def qmp_try(self, command, **arguments):
+        """The answer, or None where this QEMU refuses."""
+        return self.machine.qmp(command, **arguments).get('return')
+
+    def run(self, command, timeout_s=30):
+        return self.console.run(command, timeout_s)
+
+    def must_run(self, command, timeout_s=30):
+        status, output = self.run(command, timeout_s)
+        if status:
+            raise LabError(f"'{command}' failed in the guest: {output or status}")
+        return output
+
+    def is_running(self):
+        return (self.machine.is_running()
+                and self.qmp('query-status')['status'] == 'running')
+
+    def close(self):
+        if self.console:
+            self.console.close()
+        # Nothing of this guest is worth a graceful end.
+        try:
+            self.machine.shutdown(hard=True)
+        except AbnormalShutdown:
+            pass
+
+
+def capabilities(guest):
+    return {c['capability'] for c in guest.qmp('query-migrate-capabilities')}
+
+
+def parameters(guest):
+    return guest.qmp('query-migrate-parameters')
