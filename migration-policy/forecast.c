@@ -4,24 +4,26 @@
  *   rho         bytes dirtied during a round / bytes sent in it
  *   pending[k]  pending now x rho^k: what is dirty after k more rounds
  *
- *   1. A round (or, where refreshes keep rounds from ending, the time in which
- *      what was pending at its start has been sent) gives one rho.
+ *   1. Each round after the first (or, where refreshes keep rounds from
+ *      ending, the time in which what was pending at its start has been sent)
+ *      gives one rho.  The first says little: it is so long that most writes
+ *      hit a page that is dirty already.
  *   2. The newest three, weighted, give the expected rho; their extremes the
  *      error band.
  *   3. rho < 1: rounds is the first k with pending[k] below the threshold, and
  *      time and downtime follow from the bandwidth.
  *   4. rho >= 1: it will not end by itself; all of these stay unknown.
  *
- * The model is simple on purpose, and optimistic early: the shorter a round,
- * the smaller the share of its writes that hit a page twice, so rho rises.
- * The band shows it as soon as there are two rounds.
+ * The model is simple on purpose, and somewhat optimistic: the shorter a
+ * round, the smaller the share of its writes that hit a page twice, so rho
+ * rises from round to round.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "forecast.h"
 
 /* From here on rounds shrink so slowly that no end is in sight. */
-#define FORECAST_RHO_MAX 0.98
+#define FORECAST_RHO_MAX 0.97
 /* More rounds than this are no forecast. */
 #define FORECAST_ROUNDS_MAX 1000
 
@@ -56,6 +58,7 @@ int64_t mig_forecast_downtime_ns(const MigPolicySample *sample, int64_t bytes)
 static void forecast_observe(MigForecaster *f, const MigPolicySample *sample)
 {
     int64_t dirtied_pages, sent_bytes;
+    bool first = f->round_pending_bytes < 0;
     int i;
 
     if (sample->round < 1 || sample->dirtied_pages < 0 ||
@@ -65,19 +68,21 @@ static void forecast_observe(MigForecaster *f, const MigPolicySample *sample)
     dirtied_pages = sample->dirtied_pages - f->round_dirtied_pages;
     sent_bytes = sample->sent_bytes - f->round_sent_bytes;
     if (sample->kind == MIG_SAMPLE_REFRESH &&
-        (f->round_pending_bytes < 0 || sent_bytes < f->round_pending_bytes)) {
+        (first || sent_bytes < f->round_pending_bytes)) {
         return;
     }
     if (sent_bytes < sample->page_bytes) {
         return;
     }
 
-    for (i = MIG_FORECAST_RATIOS - 1; i > 0; i--) {
-        f->rho[i] = f->rho[i - 1];
+    if (!first) {
+        for (i = MIG_FORECAST_RATIOS - 1; i > 0; i--) {
+            f->rho[i] = f->rho[i - 1];
+        }
+        f->rho[0] = (double)dirtied_pages * (double)sample->page_bytes /
+                    (double)sent_bytes;
+        f->n_rho = MIN(f->n_rho + 1, MIG_FORECAST_RATIOS);
     }
-    f->rho[0] = (double)dirtied_pages * (double)sample->page_bytes /
-                (double)sent_bytes;
-    f->n_rho = MIN(f->n_rho + 1, MIG_FORECAST_RATIOS);
     f->round_dirtied_pages = sample->dirtied_pages;
     f->round_sent_bytes = sample->sent_bytes;
     f->round_pending_bytes = sample->pending_bytes;
@@ -121,8 +126,8 @@ static int64_t forecast_rest_bytes(const MigPolicySample *sample, double rho,
 void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
                          MigPolicyForecast *forecast)
 {
-    double sum = 0, weight = 0, low, high, sent_bytes = 0;
-    int64_t rest_bytes, send_ns;
+    double sum = 0, weight = 0, low, high, sent_bytes, ignored;
+    int64_t rest_bytes, send_ns, rounds;
     int i;
 
     *forecast = (MigPolicyForecast) { -1, -1, -1, -1, -1, -1 };
@@ -144,28 +149,29 @@ void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
         low = MIN(low, f->rho[i]);
         high = MAX(high, f->rho[i]);
     }
-
-    rest_bytes = forecast_rest_bytes(sample, sum / weight, &forecast->rounds,
+    rest_bytes = forecast_rest_bytes(sample, sum / weight, &rounds,
                                      &sent_bytes);
+    if (rest_bytes < 0) {
+        return;
+    }
+    forecast->rounds = rounds;
     forecast->downtime_ns = mig_forecast_downtime_ns(sample, rest_bytes);
+    if (forecast->downtime_ns < 0) {
+        return;
+    }
     send_ns = mig_policy_transfer_ns((int64_t)MIN(sent_bytes, 9e18),
                                      sample->bandwidth_bps);
-    if (forecast->downtime_ns >= 0 && send_ns >= 0) {
+    if (send_ns >= 0) {
         forecast->eta_ns = send_ns > INT64_MAX - forecast->downtime_ns
                            ? INT64_MAX : send_ns + forecast->downtime_ns;
     }
-    if (f->n_rho >= 2 && forecast->downtime_ns >= 0) {
-        /* It never ends worse than now: that is the band's upper end. */
-        int64_t a, b, rounds;
 
-        a = mig_forecast_downtime_ns(sample,
-                forecast_rest_bytes(sample, low, &rounds, &sent_bytes));
-        b = mig_forecast_downtime_ns(sample,
-                forecast_rest_bytes(sample, high, &rounds, &sent_bytes));
-        if (b < 0) {
-            b = forecast->downtime_now_ns;
-        }
-        forecast->downtime_low_ns = MIN(MIN(a, b), forecast->downtime_ns);
-        forecast->downtime_high_ns = MAX(MAX(a, b), forecast->downtime_ns);
-    }
+    /* The extremes: at the high end it may be no better than now. */
+    rest_bytes = forecast_rest_bytes(sample, low, &rounds, &ignored);
+    low = mig_forecast_downtime_ns(sample, rest_bytes);
+    rest_bytes = forecast_rest_bytes(sample, high, &rounds, &ignored);
+    high = rest_bytes < 0 ? forecast->downtime_now_ns
+                          : mig_forecast_downtime_ns(sample, rest_bytes);
+    forecast->downtime_low_ns = MIN(forecast->downtime_ns, MIN(low, high));
+    forecast->downtime_high_ns = MAX(forecast->downtime_ns, MAX(low, high));
 }

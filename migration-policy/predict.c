@@ -66,7 +66,6 @@ typedef struct PredictState {
     int64_t round;              /* n */
     int64_t round_dirtied_pages; /* counter and time at its end */
     int64_t round_end_ns;
-    bool missed;                /* a round ended with no counter to read */
 } PredictState;
 
 enum {
@@ -188,28 +187,42 @@ static MigPolicyReason predict_round(PredictState *s,
     return MIG_REASON_NONE;
 }
 
+/*
+ * What step 2 leads to.  A round is taken to leave as much as it found, which
+ * is the least that is known of a guest whose rounds stop shrinking; QEMU's
+ * own rule, where it is expected to come first, has the better forecast.
+ */
 static void predict_forecast(const PredictState *s,
                              const MigPolicySample *sample,
                              MigPolicyVerdict *verdict)
 {
     MigPolicyForecast *fc = &verdict->forecast;
-    double rounds = ceil(s->limit_rounds) - s->round;
+    int64_t rounds = (int64_t)ceil(s->limit_rounds) - s->round;
+    int64_t send_ns;
 
-    if (s->stopping) {
-        rounds = 0;
-    }
-    if (!s->limit_is_guess && !s->stopping) {
+    if (!s->limit_is_guess || s->stopping) {
         return;
     }
+    rounds = MAX(rounds, 1);
     if (fc->rounds >= 0 && fc->rounds <= rounds) {
-        /* QEMU's own rule is expected to come first. */
         return;
     }
-    /* It stops after so many rounds, whatever is left then. */
-    fc->rounds = MAX((int64_t)rounds, 0);
+    fc->rounds = rounds;
     fc->downtime_ns = fc->downtime_now_ns;
-    fc->eta_ns = fc->downtime_now_ns;
-    (void)sample;
+    fc->downtime_low_ns = MIG_POLICY_UNKNOWN;
+    fc->downtime_high_ns = fc->downtime_now_ns;
+    fc->eta_ns = MIG_POLICY_UNKNOWN;
+    send_ns = mig_policy_transfer_ns(sample->pending_bytes,
+                                     sample->bandwidth_bps);
+    if (send_ns >= 0 && fc->downtime_ns >= 0) {
+        fc->eta_ns = (int64_t)MIN((double)rounds * send_ns, 1e18) +
+                     MIN(fc->downtime_ns, INT64_MAX / 2);
+    }
+    if (verdict->outlook == MIG_OUTLOOK_NOT_CONVERGING ||
+        verdict->outlook == MIG_OUTLOOK_CONVERGING) {
+        /* It ends after so many rounds, if the ceiling lets it. */
+        verdict->outlook = MIG_OUTLOOK_STALLED;
+    }
 }
 
 static void predict_decide(void *state, const MigPolicySample *sample,
@@ -221,8 +234,9 @@ static void predict_decide(void *state, const MigPolicySample *sample,
         verdict->reason = MIG_REASON_FIRST_ROUND;
         return;
     }
-    verdict->reason = s->limit_is_guess ? MIG_REASON_PENDING_FALLING
-                                        : MIG_REASON_BANDWIDTH_UNKNOWN;
+    verdict->reason = s->stopping ? s->stop_reason
+                      : s->limit_is_guess ? MIG_REASON_PENDING_FALLING
+                                          : MIG_REASON_BANDWIDTH_UNKNOWN;
     if (sample->kind == MIG_SAMPLE_TICK) {
         return;
     }
@@ -231,13 +245,14 @@ static void predict_decide(void *state, const MigPolicySample *sample,
         s->stop_reason = predict_round(s, sample);
         s->stopping = s->stop_reason != MIG_REASON_NONE;
     }
+    if (!s->stopping && s->limit_is_guess) {
+        verdict->reason = MIG_REASON_PENDING_FALLING;
+    }
     predict_forecast(s, sample, verdict);
     if (s->stopping) {
         verdict->action = MIG_ACTION_SWITCHOVER;
         verdict->reason = s->stop_reason;
-        if (verdict->outlook == MIG_OUTLOOK_NOT_CONVERGING) {
-            verdict->outlook = MIG_OUTLOOK_STALLED;
-        }
+        verdict->outlook = MIG_OUTLOOK_STALLED;
     }
 }
 
