@@ -314,7 +314,7 @@ static void run(int control)
         } else {
             wanted += (s - last_s) * conf.writes_per_s;
             owed += (s - last_s) * conf.writes_per_s;
-            owed = fmin(owed, MAX_DEBT_S * conf.writes_per_s);
+            owed = fmin(owed, fmax(MAX_DEBT_S * conf.writes_per_s, 1));
             n = (uint32_t)owed;
             owed -= n;
         }

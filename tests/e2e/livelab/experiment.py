@@ -4,6 +4,7 @@
 Unknown is None, never 0.  Times end in _ms or _s, sizes in _bytes.
 """
 import contextlib
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -125,8 +126,7 @@ class _Lab:
                 raise LabError('the migration does not end, not even cancelled')
             time.sleep(POLL_S)
         end_ns = time.monotonic_ns()
-        self.events = [dict(event, at_s=None) for event in
-                       self.source.machine.get_qmp_events()]
+        self.events = self.source.machine.get_qmp_events()
         return begin_ns, end_ns, info
 
     def _report(self, begin_ns, end_ns, info, phase_s):
@@ -135,7 +135,8 @@ class _Lab:
         self._wait_running(survivor)
         time.sleep(AFTER_S)
         self.progress('verify', None)
-        verified, found, stress_per_s = self.workload.finish(survivor)
+        verified, found, stress_per_s = self.workload.finish(
+            survivor, begin_ns / 1e9, end_ns / 1e9)
         streams = self.beats.collect()
         before = [b for b in streams['source'] if b.stamp_ns < begin_ns]
         # Beats of the boot and the start of the load are not undisturbed.
@@ -163,6 +164,7 @@ class _Lab:
             'rounds': ram.get('dirty-sync-count', self._last_sample('rounds')),
             'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns, stress_per_s),
             'convergence': info.get('convergence') or self._last_sample('convergence'),
+            'load_average': os.getloadavg()[0],
             'forecast_at_decision': self._forecast_at_decision(),
             'events': self.events,
             'link': {'kind': self.link.kind, 'rate_mib_s': self.link.rate_mib_s,
@@ -181,9 +183,9 @@ class _Lab:
 
     def _speed(self, streams, calm_from_ns, begin_ns, end_ns, stress_per_s):
         if not self.workload.has_beats:
-            return {'unit': 'bogo operations', 'before': self.workload.calibrated_per_s,
-                    'during': stress_per_s, 'ratio': _ratio(
-                        stress_per_s, self.workload.calibrated_per_s)}
+            before = self.workload.undisturbed_per_s
+            return {'unit': 'bogo operations', 'before': before,
+                    'during': stress_per_s, 'ratio': _ratio(stress_per_s, before)}
         before = heartbeat.speed(streams['source'], calm_from_ns, begin_ns)
         during = heartbeat.speed(streams['source'], begin_ns, end_ns)
         # Bursts make the plain speed depend on the moment; what the set rate
@@ -216,4 +218,10 @@ def _sample(at_s, info):
             'mbit_s': ram.get('mbps'),
             'expected_downtime_ms': info.get('expected-downtime'),
             'throttle_percent': info.get('cpu-throttle-percentage'),
-            'convergence': info.get('convergence')}
+            'convergence': _brief(info.get('convergence'))}
+
+
+def _brief(convergence):
+    """Without the history, which the last query has as a whole."""
+    return convergence and {k: v for k, v in convergence.items()
+                            if not isinstance(v, list)}

@@ -25,41 +25,53 @@ class GeneratorLoad:
         start_generator(guest, f'--hot-mib {self.hot_mib} --cold-mib {cold_mib} '
                                f'{self.arguments}')
 
-    def finish(self, guest):
+    def finish(self, guest, _begin_s, _end_s):
         """Verify all memory: (verified, what was found, speed or None)."""
         return (*check_generator(guest), None)
 
 
 class StressLoad:
     """stress-ng's vm stressor, with --verify, beside a slow generator that
-    watches over a part of the memory that stress-ng leaves alone."""
+    watches over a part of the memory that stress-ng leaves alone.
+
+    stress-ng counts its work only at its end, and its first second or two go
+    into getting memory.  So two runs that nothing disturbs, a short and a long
+    one, tell the start-up and the undisturbed speed; the work of the run that
+    is migrated, less what it did before and after, is what it did meanwhile.
+    """
 
     name = 'stress'
     has_beats = False
     cycle_s = 0
-    calibration_s = 5
+    short_s, long_s = 2, 6
 
-    def __init__(self, megabytes=256, method='inc-nybble'):
-        self.what = f'stress-ng --vm 1 --vm-bytes {megabytes}M --vm-method {method}'
+    def __init__(self, workers=2, megabytes=256, method='modulo-x'):
+        self.megabytes = megabytes
+        self.what = (f'stress-ng --vm {workers} --vm-bytes {megabytes}M '
+                     f'--vm-method {method}')
         self.command = f'{self.what} --vm-keep --verify --metrics-brief'
-        self.calibrated_per_s = None
-        self.started = False
+        self.start_up = self.undisturbed_per_s = self.launched_s = None
 
     def start(self, guest, ram_mib):
-        watched_mib = max(8, int(ram_mib * FILLED_OF_RAM) - 256 - 4)
+        watched_mib = max(8, int(ram_mib * FILLED_OF_RAM) - self.megabytes)
         start_generator(guest, f'--hot-mib 4 --rate 200 --cold-mib {watched_mib}')
-        # stress-ng counts its work only at its end: how fast it is when
-        # nothing disturbs it takes a run of its own.
-        _, self.calibrated_per_s = self._result(guest.must_run(
-            f'{self.command} --timeout {self.calibration_s} 2>&1; echo status=$?',
-            timeout_s=60 + 10 * self.calibration_s))
-        guest.must_run(f'(setsid {self.command} >/run/stress.out 2>&1; '
-                       'echo status=$? >>/run/stress.out) >/dev/null 2>&1 &')
-        time.sleep(2)
-        self.started = True
+        self.start_up = self._calibrate(guest, self.short_s)
+        ops, seconds = self._calibrate(guest, self.long_s)
+        self.undisturbed_per_s = ((ops - self.start_up[0])
+                                  / max(seconds - self.start_up[1], 0.1))
+        self.launched_s = time.monotonic()
+        guest.must_run(f"setsid sh -c '{self.command} & echo $! >/run/stress.pid; "
+                       "wait $!; echo status=$?' >/run/stress.out 2>&1 &")
+        time.sleep(self.short_s)
 
-    def finish(self, guest):
-        guest.must_run('kill -INT $(pidof -s stress-ng || pgrep -o stress-ng)')
+    def _calibrate(self, guest, seconds):
+        text = guest.must_run(f'{self.command} --timeout {seconds} 2>&1; echo status=$?',
+                              timeout_s=60 + 10 * seconds)
+        return self._result(text)[1:]
+
+    def finish(self, guest, begin_s, end_s):
+        guest.must_run('kill -INT $(cat /run/stress.pid)')
+        after_s = time.monotonic() - end_s
         deadline = time.monotonic() + 60
         while True:
             text = guest.must_run('cat /run/stress.out')
@@ -68,21 +80,26 @@ class StressLoad:
             if time.monotonic() > deadline:
                 raise LabError('stress-ng does not end in the guest')
             time.sleep(0.5)
-        sound, per_s = self._result(text)
+        sound, ops, seconds = self._result(text)
+        calm_s = (begin_s - self.launched_s) + after_s
+        ops -= self.start_up[0] + self.undisturbed_per_s * (calm_s - self.start_up[1])
+        seconds -= calm_s
         verified, found = check_generator(guest)
         if not sound:
             failures = [line for line in text.splitlines() if 'fail' in line]
             found = f'stress-ng: {(failures or text.splitlines())[0]}'
-        return verified and sound, found, per_s
+        # Over less than a few seconds the difference is all noise.
+        during = max(ops, 0) / seconds if seconds > 3 else None
+        return verified and sound, found, during
 
     @staticmethod
     def _result(text):
-        """(no verification failed, bogo operations per second)"""
+        """(no verification failed, bogo operations, seconds)"""
         status = re.search(r'status=(\d+)', text)
         metric = re.search(r'\] vm +(\d+) +([\d.]+)', text)
         if not status or not metric:
             raise LabError(f'stress-ng gave no result in the guest: {text[-200:]!r}')
-        return status[1] == '0', float(metric[1]) / float(metric[2])
+        return status[1] == '0', float(metric[1]), float(metric[2])
 
 
 def start_generator(guest, arguments):
