@@ -16,24 +16,25 @@
  *   waited      time since the mark
  *   k           patience: how much waiting an equal amount of downtime is worth
  *   slope       change of pending since the last sync, against what the link
- *               could carry in that time: -1 is a guest that writes nothing
+ *               could carry in that time: -1 is a guest that writes nothing;
+ *               steep is 25% either way, and a fall is two steep steps or more
  *
  *            round 1 over
- *   FIRST ----------------> FALLING <---------------------------+
- *                              |  waited > k * D                | slope is
- *                              |  and slope is not steep        | steep down, or
- *                              v                                | a new mark
- *                           WAITING ----------------------------+
- *                              |  pending is at a dip
- *                              v
- *   FALLING --------------->  STOP
- *            reversal, and the fall took longer than k * D
+ *     FIRST ----------------> FALLING <-------------------+
+ *                              |   |  waited > k * D      |  a new mark, or
+ *       reversal, after a fall |   |  and no steep fall   |  a steep fall
+ *       longer than k * D      |   v                      |
+ *                              |  WAITING ----------------+
+ *                              |   |
+ *                              |   |  pending is at a dip
+ *                              v   v
+ *                              STOP
  *
  *   1. Once round 1 is over, ask for a refresh as often as the driver allows.
  *   2. Pending below (100 - tolerance)% of the mark makes a new mark.
  *   3. While pending falls steeply, do not stop: each second of waiting saves
- *      a good part of a second of downtime.  (After four times the patience it
- *      may all the same: syncs can be too rare to see where a fall ends.)
+ *      a good part of a second of downtime.  Not so where the sync budget
+ *      makes syncs so rare that the end of a fall would be missed.
  *   4. Wait for k * (D + what D is above D(mark)).  Whoever waits longer than
  *      a multiple of the outage that waiting could save loses by it (the
  *      ski-rental argument); and where it has been better than now, it may get
@@ -54,10 +55,12 @@
 
 /* Least seen "lately": 1.6 s at the default refresh interval. */
 #define STALL_WINDOW 16
-/* A fall is over when so many syncs in a row were not steep. */
+/* One steep step is noise, so many in a row are a fall. */
+#define STALL_FALL_STEPS 2
+/* A fall is over when so many syncs in a row were not part of it. */
 #define STALL_FALL_SYNCS 3
-/* After so many times its patience even a steep fall does not keep it. */
-#define STALL_FALL_PATIENCES 4
+/* Fewer syncs than this within its patience do not show how a fall ends. */
+#define STALL_FALL_SIGHT 4
 /* Syncs between the three points that the level is extrapolated from. */
 #define STALL_LEVEL_STEP 4
 /* Falls that shrink less than this are taken as a straight line. */
@@ -73,7 +76,8 @@ typedef struct StallState {
     int64_t mark_ns;            /* elapsed */
     int64_t fall_from_ns;       /* of the latest steep fall */
     int64_t fall_to_ns;
-    int fall_age;               /* syncs since it was last steep */
+    int fall_steps;             /* steep steps down in a row, until now */
+    int fall_age;               /* syncs since the fall */
     bool waiting;
 } StallState;
 
@@ -196,12 +200,14 @@ static double stall_observe(StallState *s, const MigPolicySample *sample)
     }
 
     slope = stall_slope(s, sample);
-    if (slope > -stall_share(s, STALL_STEEP)) {
+    s->fall_steps = slope <= -stall_share(s, STALL_STEEP)
+                    ? MIN(s->fall_steps + 1, STALL_FALL_STEPS) : 0;
+    if (s->fall_steps < STALL_FALL_STEPS) {
         s->fall_age = MIN(s->fall_age + 1, STALL_FALL_SYNCS);
         return slope;
     }
     if (s->fall_age >= STALL_FALL_SYNCS) {
-        s->fall_from_ns = s->ring_ns[stall_ago(s, 1)];
+        s->fall_from_ns = s->ring_ns[stall_ago(s, STALL_FALL_STEPS)];
     }
     s->fall_to_ns = sample->elapsed_ns;
     s->fall_age = 0;
@@ -216,10 +222,12 @@ static bool stall_wants_stop(StallState *s, const MigPolicySample *sample,
     double waited_ns = (double)(sample->elapsed_ns - s->mark_ns);
     double tolerance = stall_share(s, STALL_TOLERANCE);
     double patiences = patience_ns > 0 ? waited_ns / patience_ns : 1e9;
+    double step_ns = (double)s->ring_ns[s->ring_last] -
+                     (double)s->ring_ns[stall_ago(s, 1)];
     int64_t least_bytes, most_bytes;
 
     s->waiting = patiences >= 1;
-    if (s->fall_age == 0 && patiences < STALL_FALL_PATIENCES) {
+    if (s->fall_age == 0 && step_ns * STALL_FALL_SIGHT <= patience_ns) {
         s->waiting = false;
         return false;
     }
