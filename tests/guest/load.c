@@ -310,7 +310,6 @@ static void run(int control)
             owed = 0;
         } else if (conf.writes_per_s <= 0) {
             n = FLAT_OUT_BATCH;
-            wanted += n;
         } else {
             wanted += (s - last_s) * conf.writes_per_s;
             owed += (s - last_s) * conf.writes_per_s;
@@ -362,6 +361,7 @@ static const char usage[] =
     "  --rate N          page writes per second, 0 = flat out (default 25000)\n"
     "  --bytes N         bytes stored by each write, 8..4096 (default 64)\n"
     "  --pattern P       uniform, sweep, or skew (90% of writes to 10%)\n"
+    "  --nice N          leave the CPU to others (default 0)\n"
     "  --burst-s N --quiet-s N   write for N s, then rest for N s\n";
 
 static void parse(int argc, char **argv)
@@ -374,6 +374,7 @@ static void parse(int argc, char **argv)
         { "pattern", required_argument, NULL, 'p' },
         { "burst-s", required_argument, NULL, 'u' },
         { "quiet-s", required_argument, NULL, 'q' },
+        { "nice", required_argument, NULL, 'n' },
         { "help", no_argument, NULL, '?' },
         { 0 }
     };
@@ -409,6 +410,13 @@ static void parse(int argc, char **argv)
             break;
         case 'u':
             conf.burst_s = number(name, optarg, 0.001, 3600);
+            break;
+        case 'n':
+            errno = 0;
+            if (nice((int)number(name, optarg, 0, 19)) == -1 && errno) {
+                perror("load: nice");
+                exit(1);
+            }
             break;
         case 'q':
             conf.quiet_s = number(name, optarg, 0, 3600);

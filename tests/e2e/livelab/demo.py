@@ -80,9 +80,13 @@ def brief(result):
     elif result['error']:
         text += f" ({result['error']})"
     decision = result['convergence'] or {}
-    if decision.get('reason-text'):
+    if result['success'] and decision.get('reason-text'):
         text += f"; decided because {decision['reason-text'].rstrip('.')}"
     return text + f', memory {ran[7]}'
+
+
+def listing(names):
+    return ' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))
 
 
 def summary(outcomes):
@@ -93,12 +97,12 @@ def summary(outcomes):
     stuck = [r['config'] for r in ran if not r['success']]
     parts = []
     if stuck:
-        parts.append(f"{' and '.join(stuck)} did not finish in "
-                     f"{report.seconds(max(r['wall_ms'] for r in ran if not r['success']))}")
+        longest_ms = max(r['wall_ms'] for r in ran if not r['success'])
+        parts.append(f'{listing(stuck)} did not finish in {report.seconds(longest_ms)}')
     parts += [f"{r['config']} took {report.seconds(r['total_ms'])} and paused the guest for "
               f"{report.milliseconds(r['outage_ms'])}" for r in done]
     if lost:
-        parts.append(f"MEMORY WAS DAMAGED under {' and '.join(lost)}")
+        parts.append(f"MEMORY WAS DAMAGED under {listing(lost)}")
     elif ran:
         parts.append('all memory verified')
     return 'Seen: ' + '; '.join(parts or ['nothing ran']) + '.'

@@ -135,8 +135,7 @@ class _Lab:
         self._wait_running(survivor)
         time.sleep(AFTER_S)
         self.progress('verify', None)
-        verified, found, stress_per_s = self.workload.finish(
-            survivor, begin_ns / 1e9, end_ns / 1e9)
+        verified, found = self.workload.finish(survivor)
         streams = self.beats.collect()
         before = [b for b in streams['source'] if b.stamp_ns < begin_ns]
         # Beats of the boot and the start of the load are not undisturbed.
@@ -162,7 +161,7 @@ class _Lab:
             'jitter': heartbeat.jitter([b for b in before if b.stamp_ns >= calm_from_ns]),
             'sent_bytes': ram.get('transferred', self._last_sample('sent_bytes')),
             'rounds': ram.get('dirty-sync-count', self._last_sample('rounds')),
-            'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns, stress_per_s),
+            'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns),
             'convergence': info.get('convergence') or self._last_sample('convergence'),
             'load_average': os.getloadavg()[0],
             'forecast_at_decision': self._forecast_at_decision(),
@@ -181,19 +180,17 @@ class _Lab:
                                'after the migration')
             time.sleep(0.05)
 
-    def _speed(self, streams, calm_from_ns, begin_ns, end_ns, stress_per_s):
-        if not self.workload.has_beats:
-            before = self.workload.undisturbed_per_s
-            return {'unit': 'bogo operations', 'before': before,
-                    'during': stress_per_s, 'ratio': _ratio(stress_per_s, before)}
+    @staticmethod
+    def _speed(streams, calm_from_ns, begin_ns, end_ns):
         before = heartbeat.speed(streams['source'], calm_from_ns, begin_ns)
         during = heartbeat.speed(streams['source'], begin_ns, end_ns)
         # Bursts make the plain speed depend on the moment; what the set rate
         # asked for in that same time does not.
-        return {'unit': 'page writes', 'before': before and before['per_s'],
-                'during': during and during['per_s'],
-                'ratio': _ratio(during and during['of_wanted'],
-                                before and before['of_wanted'])}
+        key = 'of_wanted' if before and before['of_wanted'] else 'per_s'
+        return {'unit': 'page writes',
+                'before_per_s': before and before['per_s'],
+                'during_per_s': during and during['per_s'],
+                'ratio': _ratio(during and during[key], before and before[key])}
 
     def _last_sample(self, key):
         return next((s[key] for s in reversed(self.samples) if s.get(key) is not None), None)
