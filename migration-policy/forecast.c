@@ -118,8 +118,13 @@ static int64_t forecast_rest_bytes(const MigPolicySample *sample, double rho,
     if (*rounds < 0) {
         return MIG_POLICY_UNKNOWN;
     }
-    rest = pending * pow(MAX(rho, 0), *rounds);
-    *sent_bytes = *rounds == 0 ? 0 : (pending - rest) / (1 - rho);
+    if (*rounds == 0) {
+        *sent_bytes = 0;
+        return sample->pending_bytes;
+    }
+    /* rho is less than 1, and so rest less than pending. */
+    rest = pending * pow(rho, *rounds);
+    *sent_bytes = (pending - rest) / (1 - rho);
     return (int64_t)rest;
 }
 
@@ -127,7 +132,7 @@ void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
                          MigPolicyForecast *forecast)
 {
     double sum = 0, weight = 0, low, high, sent_bytes, ignored;
-    int64_t rest_bytes, send_ns, rounds;
+    int64_t rest_bytes, send_ns, rounds, low_ns, high_ns;
     int i;
 
     *forecast = (MigPolicyForecast) { -1, -1, -1, -1, -1, -1 };
@@ -168,10 +173,12 @@ void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
 
     /* The extremes: at the high end it may be no better than now. */
     rest_bytes = forecast_rest_bytes(sample, low, &rounds, &ignored);
-    low = mig_forecast_downtime_ns(sample, rest_bytes);
+    low_ns = mig_forecast_downtime_ns(sample, rest_bytes);
     rest_bytes = forecast_rest_bytes(sample, high, &rounds, &ignored);
-    high = rest_bytes < 0 ? forecast->downtime_now_ns
-                          : mig_forecast_downtime_ns(sample, rest_bytes);
-    forecast->downtime_low_ns = MIN(forecast->downtime_ns, MIN(low, high));
-    forecast->downtime_high_ns = MAX(forecast->downtime_ns, MAX(low, high));
+    high_ns = rest_bytes < 0 ? forecast->downtime_now_ns
+                             : mig_forecast_downtime_ns(sample, rest_bytes);
+    forecast->downtime_low_ns = MIN(forecast->downtime_ns,
+                                    MIN(low_ns, high_ns));
+    forecast->downtime_high_ns = MAX(forecast->downtime_ns,
+                                     MAX(low_ns, high_ns));
 }

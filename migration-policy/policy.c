@@ -355,15 +355,17 @@ int64_t mig_policy_transfer_ns(int64_t bytes, int64_t bps)
     if (rest <= INT64_MAX / MIG_POLICY_NS_PER_S) {
         ns = rest * MIG_POLICY_NS_PER_S / bps;
         rest = rest * MIG_POLICY_NS_PER_S % bps;
-    } else if (bps <= INT64_MAX / 10) {
+    } else {
         /* Long division, one decimal digit at a time, stays in 64 bits. */
+        while (bps > INT64_MAX / 10) {
+            rest >>= 1;
+            bps >>= 1;
+        }
         for (digit = 0; digit < 9; digit++) {
             rest *= 10;
             ns = ns * 10 + rest / bps;
             rest %= bps;
         }
-    } else {
-        ns = (int64_t)((double)rest / (double)bps * 1e9);
     }
     return s * MIG_POLICY_NS_PER_S + ns + (rest != 0);
 }
@@ -467,8 +469,7 @@ static void mig_policy_apply_ceiling(const MigPolicy *p,
         v->action = MIG_ACTION_CONTINUE;
         v->reason = MIG_REASON_ABOVE_CEILING;
         v->outlook = MIG_OUTLOOK_NOT_CONVERGING;
-    } else if (downtime_ns < 0 &&
-               mig_policy_effective_ceiling_ns(s) != INT64_MAX) {
+    } else if (downtime_ns < 0 && s->downtime_ceiling_ns != 0) {
         v->action = MIG_ACTION_CONTINUE;
         v->reason = MIG_REASON_BANDWIDTH_UNKNOWN;
     }

@@ -324,7 +324,8 @@ static void stall_forecast(const StallState *s, const MigPolicySample *sample,
     } else if (native) {
         heading_bytes = sample->threshold_bytes;
     } else {
-        heading_bytes = MIN((int64_t)level, sample->pending_bytes);
+        heading_bytes = level < sample->pending_bytes ? (int64_t)level
+                                                      : sample->pending_bytes;
     }
     heading_bytes = MIN(heading_bytes, sample->pending_bytes);
 

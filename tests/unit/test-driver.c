@@ -642,6 +642,98 @@ static void test_determinism(void)
     }
 }
 
+static int64_t chaos_value(void)
+{
+    static const int64_t odd[] = {
+        0, 1, -1, -2, PAGE - 1, INT64_MAX, INT64_MIN, INT64_MAX - 1,
+        64 * TIB, SEC, 1000 * SEC,
+    };
+    int shift = next_random() % 62;
+
+    if (next_random() % 3) {
+        return odd[next_random() % G_N_ELEMENTS(odd)];
+    }
+    return ((int64_t)next_random() << 20) >> shift;
+}
+
+/*
+ * Whatever it is told, it answers with something that can be obeyed.  (Run it
+ * with the sanitizers as well: see docs/policies/README.md.)
+ */
+static void test_chaos(void)
+{
+    const MigPolicyOps *ops;
+    size_t i;
+    int j;
+
+    seed = 4711;
+    for (i = 0; (ops = mig_policy_nth(i)); i++) {
+        MigPolicy *p = NULL;
+
+        for (j = 0; j < 50000; j++) {
+            MigPolicySample s = test_sample(next_random() % 3, j, j * 100 * MS,
+                                            50 * MIB);
+            /* Everything odd, or one thing in an orderly life. */
+            int64_t *field = &s.round;
+            int n = (sizeof(s) - offsetof(MigPolicySample, round)) / 8 - 1;
+            int k, one = next_random() % n;
+            MigPolicyVerdict v;
+
+            if (j % 100 == 0) {
+                mig_policy_free(p);
+                puppet.action = next_random() % MIG_ACTION_THROTTLE;
+                puppet.next_sync_ns = chaos_value();
+                p = test_new(ops->name, 0, NULL, NULL);
+            }
+            for (k = 0; k < n; k++) {
+                if (j % 200 >= 100 || k == one) {
+                    field[k] = chaos_value();
+                }
+            }
+            s.on_failure = next_random() % MIG_ACTION__MAX;
+            mig_policy_decide(p, &s, &v);
+
+            g_assert_cmpint(v.action, >=, 0);
+            g_assert_cmpint(v.action, <, MIG_ACTION__MAX);
+            g_assert_cmpint(v.reason, >, MIG_REASON_NONE);
+            g_assert_cmpint(v.reason, <, MIG_REASON__MAX);
+            g_assert_cmpint(v.outlook, >=, 0);
+            g_assert_cmpint(v.outlook, <, MIG_OUTLOOK__MAX);
+            g_assert_cmpint(v.next_sync_ns, >=, -1);
+            g_assert_cmpint(v.forecast.rounds, >=, -1);
+            g_assert_cmpint(v.forecast.eta_ns, >=, -1);
+            g_assert_cmpint(v.forecast.downtime_ns, >=, -1);
+            g_assert_cmpint(v.forecast.downtime_low_ns, >=, -1);
+            g_assert_cmpint(v.forecast.downtime_now_ns, >=, -1);
+            if (v.forecast.downtime_low_ns >= 0 &&
+                v.forecast.downtime_high_ns >= 0) {
+                g_assert_cmpint(v.forecast.downtime_low_ns, <=,
+                                v.forecast.downtime_ns);
+                g_assert_cmpint(v.forecast.downtime_ns, <=,
+                                v.forecast.downtime_high_ns);
+            }
+            if (v.action == MIG_ACTION_THROTTLE) {
+                g_assert_cmpint(v.throttle_pct, >=, 20);
+                g_assert_cmpint(v.throttle_pct, <=, 45);
+            } else {
+                g_assert_cmpint(v.throttle_pct, ==, -1);
+            }
+            /* A policy's own stop is below the ceiling, by its forecast. */
+            if (v.action == MIG_ACTION_SWITCHOVER && !ops->ignores_ceiling &&
+                v.reason != MIG_REASON_BELOW_THRESHOLD &&
+                v.reason != MIG_REASON_TIMEOUT_ACTION &&
+                v.reason != MIG_REASON_CEILING_ACTION &&
+                s.downtime_ceiling_ns != 0) {
+                g_assert_cmpint(v.forecast.downtime_now_ns, >=, 0);
+                g_assert_cmpint(v.forecast.downtime_now_ns, <=,
+                                MAX(s.downtime_ceiling_ns,
+                                    s.downtime_limit_ns));
+            }
+        }
+        mig_policy_free(p);
+    }
+}
+
 /*
  * Every allocation of this program passes here: the linker is told to wrap
  * them (see meson.build).  glib's own go through its library, so g_malloc and
@@ -739,6 +831,7 @@ int main(int argc, char **argv)
     g_test_add_func("/driver/refresh-tunables", test_refresh_tunables);
     g_test_add_func("/driver/sync-budget", test_sync_budget);
     g_test_add_func("/driver/determinism", test_determinism);
+    g_test_add_func("/driver/chaos", test_chaos);
     g_test_add_func("/driver/no-allocation", test_no_allocation);
     return g_test_run();
 }
