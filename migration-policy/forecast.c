@@ -13,6 +13,9 @@
  *   3. rho < 1: rounds is the first k with pending[k] below the threshold, and
  *      time and downtime follow from the bandwidth.
  *   4. rho >= 1: it will not end by itself; all of these stay unknown.
+ *   5. Nor will it where what is left at the last three rounds' ends falls by
+ *      less and less, towards a level (Aitken's extrapolation) that is not
+ *      below the threshold: rho gets to 1 then, but not soon.
  *
  * The model is simple on purpose, and somewhat optimistic: the shorter a
  * round, the smaller the share of its writes that hit a page twice, so rho
@@ -83,9 +86,30 @@ static void forecast_observe(MigForecaster *f, const MigPolicySample *sample)
                     (double)sent_bytes;
         f->n_rho = MIN(f->n_rho + 1, MIG_FORECAST_RATIOS);
     }
+    for (i = MIG_FORECAST_RATIOS - 1; i > 0; i--) {
+        f->rest_bytes[i] = f->rest_bytes[i - 1];
+    }
+    f->rest_bytes[0] = sample->pending_bytes;
+    f->n_rest = MIN(f->n_rest + 1, MIG_FORECAST_RATIOS);
     f->round_dirtied_pages = sample->dirtied_pages;
     f->round_sent_bytes = sample->sent_bytes;
     f->round_pending_bytes = sample->pending_bytes;
+}
+
+/* Step 5. */
+static bool forecast_levels_out(const MigForecaster *f, double threshold)
+{
+    double older, newer;
+
+    if (f->n_rest < MIG_FORECAST_RATIOS) {
+        return false;
+    }
+    older = (double)f->rest_bytes[2] - (double)f->rest_bytes[1];
+    newer = (double)f->rest_bytes[1] - (double)f->rest_bytes[0];
+    if (newer <= 0 || older <= newer) {
+        return false;
+    }
+    return f->rest_bytes[0] - newer * newer / (older - newer) >= threshold;
 }
 
 /* Rounds until pending * rho^k is below the threshold, -1 if never. */
@@ -156,7 +180,8 @@ void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
     }
     rest_bytes = forecast_rest_bytes(sample, sum / weight, &rounds,
                                      &sent_bytes);
-    if (rest_bytes < 0) {
+    if (rest_bytes < 0 ||
+        (rounds > 0 && forecast_levels_out(f, sample->threshold_bytes))) {
         return;
     }
     forecast->rounds = rounds;

@@ -15,6 +15,9 @@ typedef struct MigForecaster {
     /* the last rounds' ratio of bytes dirtied to bytes sent, newest first */
     double rho[MIG_FORECAST_RATIOS];
     int n_rho;
+    /* what was pending at the last rounds' ends, newest first */
+    int64_t rest_bytes[MIG_FORECAST_RATIOS];
+    int n_rest;
     /* where the round that is being sent began; zero for the first */
     int64_t round_dirtied_pages;
     int64_t round_sent_bytes;

@@ -94,12 +94,15 @@ static const MigPolicyTunable stall_tunables[] = {
         .name = "stall-tolerance-percent",
         .min = 0, .max = 50, .def = 5, .unit = "%",
         .why = "How far pending must fall to count as falling, and how close "
-               "to the least it must be to count as a dip.",
+               "to the least it must be to count as a dip; wider than a "
+               "steady guest's noise.",
     },
     [STALL_PATIENCE] = {
         .name = "stall-patience-percent",
         .min = 0, .max = 10000, .def = 200, .unit = "%",
-        .why = "Waits for so large a multiple of the downtime at stake.",
+        .why = "How long it waits for pending to fall further, as a multiple "
+               "of the downtime that stopping now would cost; at 2, waiting "
+               "is never much dearer than the outage it hopes to save.",
     },
     [STALL_PATIENCE_MIN] = {
         .name = "stall-patience-min-ms",
@@ -109,13 +112,14 @@ static const MigPolicyTunable stall_tunables[] = {
     [STALL_PATIENCE_MAX] = {
         .name = "stall-patience-max-ms",
         .min = 0, .max = 600000, .def = 10000, .unit = "ms",
-        .why = "Never more patient than this.",
+        .why = "Never more patient than this, or a guest with a high ceiling "
+               "would be waited for too long.",
     },
     [STALL_STEEP] = {
         .name = "stall-steep-percent",
         .min = 1, .max = 1000, .def = 25, .unit = "%",
-        .why = "Share of the link's speed at which pending falls or rises "
-               "steeply.",
+        .why = "Share of the link's speed from which on pending falls or "
+               "rises steeply: a guest that went quiet, or back to work.",
     },
 };
 

@@ -133,6 +133,31 @@ static void test_no_end(void)
     g_assert_cmpint(fc.downtime_ns, ==, 0);
 }
 
+/* 64, 48, 40, 36: rho is 0.9 and the level 32; it matters where that is. */
+static void test_level(void)
+{
+    static const int64_t thresholds[] = { 31 * MIB, 32 * MIB, 33 * MIB };
+    static const int64_t rounds[] = { -1, -1, 1 };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rounds); i++) {
+        MigForecaster f;
+        MigPolicyForecast fc;
+        MigPolicySample s = test_sample(MIG_SAMPLE_ROUND, 0, SEC, 0);
+
+        mig_forecast_init(&f);
+        s.threshold_bytes = thresholds[i];
+        feed(&f, &s, 512 * MIB, 64 * MIB);
+        fc = feed(&f, &s, 64 * MIB, 48 * MIB);
+        /* Two rounds' ends are no curve yet. */
+        g_assert_cmpint(fc.rounds, >, 0);
+        feed(&f, &s, 48 * MIB, 40 * MIB);
+        fc = feed(&f, &s, 40 * MIB, 36 * MIB);
+        g_assert_cmpint(fc.rounds, ==, rounds[i]);
+        g_assert_cmpint(fc.eta_ns < 0, ==, rounds[i] < 0);
+    }
+}
+
 static void test_refreshes(void)
 {
     MigForecaster f;
@@ -225,6 +250,7 @@ int main(int argc, char **argv)
     g_test_add_func("/forecast/geometric", test_geometric);
     g_test_add_func("/forecast/band", test_band);
     g_test_add_func("/forecast/no-end", test_no_end);
+    g_test_add_func("/forecast/level", test_level);
     g_test_add_func("/forecast/refreshes", test_refreshes);
     g_test_add_func("/forecast/sync-cost", test_sync_cost);
     g_test_add_func("/forecast/transfer", test_transfer);
