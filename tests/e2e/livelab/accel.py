@@ -7,10 +7,9 @@ answer holds until the host reboots.
 """
 import json
 import os
-import tempfile
 from pathlib import Path
 
-from . import paths
+from . import paths, processes
 from .errors import LabError
 from .guest import Guest
 
@@ -37,7 +36,7 @@ def pick(binary, say=print):
 
 
 def _trial(binary):
-    with tempfile.TemporaryDirectory(prefix='livelab-') as directory:
+    with processes.private_directory() as directory:
         guest = Guest(binary, 'trial', Path(directory), accel='kvm')
         try:
             guest.launch()

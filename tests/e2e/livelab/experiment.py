@@ -5,12 +5,11 @@ Unknown is None, never 0.  Times end in _ms or _s, sizes in _bytes.
 """
 import contextlib
 import os
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import configs, heartbeat, link as links, workloads
+from . import configs, heartbeat, link as links, processes, workloads
 from .errors import LabError
 from .guest import Guest
 from .heartbeat import Heartbeats
@@ -43,8 +42,7 @@ def run(setup, config, workload_name, phase_s=0.0, progress=None):
     """Boot, load, migrate, measure, verify.  @phase_s shifts the start of the
     migration against the workload's bursts; @progress gets each sample."""
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix='livelab-')))
+        directory = Path(stack.enter_context(processes.private_directory()))
         link = links.create(setup.link_mib_s, directory, setup.relay)
         stack.callback(link.close)
         link.measure()
