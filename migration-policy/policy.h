@@ -131,7 +131,11 @@ typedef struct MigPolicyVerdict {
     MigPolicyAction action;
     MigPolicyReason reason;
     MigPolicyOutlook outlook;
-    int64_t throttle_pct;       /* THROTTLE only, else -1 */
+    /*
+     * THROTTLE only, else -1.  A verdict is THROTTLE only when the percentage
+     * changes; what was set stays until the migration ends.
+     */
+    int64_t throttle_pct;
     /* Refresh wanted this long after the sample; -1: none in this round. */
     int64_t next_sync_ns;
     MigPolicyForecast forecast;
@@ -156,9 +160,11 @@ typedef struct MigPolicyOps {
     /*
      * Required.  Called by mig_policy_decide() for every sample, from one
      * thread at a time: at each dirty-bitmap sync and each 100 ms tick.
-     * verdict arrives as CONTINUE, TOO_EARLY, no sync wanted, with
-     * the general forecast filled in; the hook changes what it has an
-     * opinion on.  SWITCHOVER is a wish: the driver checks the ceiling.
+     * verdict arrives as CONTINUE, no sync wanted, with the general forecast
+     * and outlook filled in (at a tick: those of the last exact verdict, grown
+     * older); the hook changes what it has an opinion on, and sets the reason.
+     * SWITCHOVER is a wish: the driver checks the ceiling.  next_sync_ns 0
+     * means as soon as the driver's interval and budget allow.
      */
     void (*decide)(void *state, const MigPolicySample *sample,
                    MigPolicyVerdict *verdict);
@@ -198,7 +204,7 @@ const MigPolicyOps *mig_policy_find(const char *name);
 /* i-th registered policy, NULL past the end: for listings. */
 const MigPolicyOps *mig_policy_nth(size_t i);
 
-/* The driver's own tunables come with ops == NULL's place in the search. */
+/* The driver's or any policy's; NULL when there is no such tunable. */
 const MigPolicyTunable *mig_policy_find_tunable(const char *name);
 
 /* The driver's own tunables (not a policy's), terminated by name == NULL. */
@@ -233,10 +239,14 @@ const MigPolicyOps *mig_policy_ops(const MigPolicy *p);
 
 /*
  * The verdict on one sample.  In this order: the forecast is brought up to
- * date, the policy is asked, QEMU's own rule overrides it when the
- * pending set is small enough, the ceiling and the time budget are applied,
- * and the wish for a refresh is bounded by the sync budget.
- * Allocates nothing.  A clock that goes backwards counts as standing still.
+ * date, the policy is asked, QEMU's own rule overrides it when the pending set
+ * is small enough (exact samples only), the ceiling and the time budget are
+ * applied, and the wish for a refresh is bounded by the sync budget.
+ * Allocates nothing.  A clock or counter that goes backwards counts as standing
+ * still.
+ *
+ * Only convergence-action can make a tick's verdict something else than
+ * CONTINUE: answer a tick's SWITCHOVER with a refresh, and ask again.
  */
 void mig_policy_decide(MigPolicy *p, const MigPolicySample *sample,
                        MigPolicyVerdict *verdict);

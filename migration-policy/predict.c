@@ -170,11 +170,10 @@ static MigPolicyReason predict_round(PredictState *s,
         return MIG_REASON_NONE;
     }
     rho = s->rate_pps * (double)sample->page_bytes / speed_bps;
-    if (rho == 1) {
-        /* log(rho) is 0, and the guess minus infinity. */
-        return MIG_REASON_DIRTY_RATE;
-    }
-    /* rho 0: log is minus infinity, the quotient 0, and the guess 1. */
+    /*
+     * rho 0: log(rho) is minus infinity, the quotient 0, and the guess 1.
+     * rho 1: log(rho) is 0, and the guess minus infinity.
+     */
     guess = log(threshold_pages / s->ram_pages) / log(rho) + 1;
     if (guess <= 0) {
         return MIG_REASON_DIRTY_RATE;

@@ -40,8 +40,9 @@
  *      ski-rental argument); and where it has been better than now, it may get
  *      so again, which is worth more waiting.
  *   5. After that, stop at a dip: pending within tolerance of the least of the
- *      last 16 syncs.  The tolerance doubles with each further patience, so
- *      that dips that get rarer do not keep it waiting for ever.
+ *      last 16 syncs.  The tolerance doubles with each further k * D(mark), so
+ *      that dips that get rarer, or a working set that grows, do not keep it
+ *      waiting for ever.
  *   6. A steep rise right after a steep fall is a guest that starts work
  *      again.  The next fall is not expected sooner than the last one took: if
  *      that is longer than k * D, stop at once, before the dip is gone.
@@ -225,12 +226,12 @@ static bool stall_wants_stop(StallState *s, const MigPolicySample *sample,
     double patience_ns = stall_patience_ns(s, sample, sample->pending_bytes);
     double waited_ns = (double)(sample->elapsed_ns - s->mark_ns);
     double tolerance = stall_share(s, STALL_TOLERANCE);
-    double patiences = patience_ns > 0 ? waited_ns / patience_ns : 1e9;
+    double mark_patience_ns = stall_patience_ns(s, sample, s->mark_bytes);
     double step_ns = (double)s->ring_ns[s->ring_last] -
                      (double)s->ring_ns[stall_ago(s, 1)];
     int64_t least_bytes, most_bytes;
 
-    s->waiting = patiences >= 1;
+    s->waiting = waited_ns >= patience_ns;
     if (s->fall_age == 0 && step_ns * STALL_FALL_SIGHT <= patience_ns) {
         s->waiting = false;
         return false;
@@ -243,8 +244,10 @@ static bool stall_wants_stop(StallState *s, const MigPolicySample *sample,
     if (!s->waiting) {
         return false;
     }
-    /* Doubled so often, it accepts anything. */
-    tolerance *= exp2(MIN(patiences - 1, 100));
+    /* Doubled a hundred times, it accepts anything. */
+    if (mark_patience_ns > 0 && waited_ns > mark_patience_ns) {
+        tolerance *= exp2(MIN(waited_ns / mark_patience_ns - 1, 100));
+    }
     stall_extremes(s, &least_bytes, &most_bytes);
     return sample->pending_bytes <= least_bytes * (1 + tolerance);
 }

@@ -63,8 +63,19 @@ static void test_geometric(void)
     s.threshold_bytes = 16 * MIB;
     fc = feed(&f, &s, 128 * MIB, 64 * MIB);
     g_assert_cmpint(fc.rounds, ==, 3);
+    /* Not even when that is where it is: 32, then 16. */
+    s.threshold_bytes = 32 * MIB;
+    fc = feed(&f, &s, 64 * MIB, 32 * MIB);
+    g_assert_cmpint(fc.rounds, ==, 1);
+    /* A tick ends no round, and forecasts none. */
+    s.kind = MIG_SAMPLE_TICK;
+    s.sent_bytes += 32 * MIB;
+    mig_forecast_update(&f, &s, &fc);
+    g_assert_cmpint(fc.rounds, ==, -1);
+    s.sent_bytes -= 32 * MIB;
+    s.kind = MIG_SAMPLE_ROUND;
     /* Below it: no further round. */
-    fc = feed(&f, &s, 64 * MIB, 8 * MIB);
+    fc = feed(&f, &s, 32 * MIB, 8 * MIB);
     g_assert_cmpint(fc.rounds, ==, 0);
     g_assert_cmpint(fc.downtime_ns, ==, 125 * MS);
     g_assert_cmpint(fc.eta_ns, ==, 125 * MS);
@@ -120,6 +131,12 @@ static void test_no_end(void)
     g_assert_cmpint(fc.rounds, ==, -1);
     s.threshold_bytes = MIG_POLICY_UNKNOWN;
     fc = feed(&f, &s, 50 * MIB, 25 * MIB);
+    g_assert_cmpint(fc.rounds, ==, -1);
+    /* 98% each round would be 80 more of them: no end in sight. */
+    mig_forecast_init(&f);
+    s.threshold_bytes = 20 * MIB;
+    feed(&f, &s, 512 * MIB, 100 * MIB);
+    fc = feed(&f, &s, 100 * MIB, 98 * MIB);
     g_assert_cmpint(fc.rounds, ==, -1);
     /* One round of nothing dirtied, something pending. */
     mig_forecast_init(&f);

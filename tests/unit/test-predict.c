@@ -95,6 +95,40 @@ static void test_guess_grew(void)
     mig_policy_free(p);
 }
 
+/* Unrounded: 4.33, then 4.8, both of which are 5 rounds, is growing. */
+static void test_grew_within_a_round(void)
+{
+    MigPolicy *p = test_new("predict", 0, NULL, NULL);
+    MigPolicySample s = start();
+    MigPolicyVerdict v;
+
+    round_end(p, &s, 8 * SEC, 16384);
+    /* R = 42598 / 16 s: rho = 0.1625, 10 / 2.62 + 1 = 4.81 */
+    v = round_end(p, &s, 8 * SEC, 26214);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_SWITCHOVER);
+    g_assert_cmpint(v.reason, ==, MIG_REASON_GUESS_GREW);
+    mig_policy_free(p);
+}
+
+/* QEMU's own rule is expected before N: its forecast is the better one. */
+static void test_native_forecast(void)
+{
+    MigPolicy *p = test_new("predict", 0, NULL, NULL);
+    MigPolicySample s = start();
+    MigPolicyVerdict v;
+
+    s.sent_bytes = TEST_RAM;
+    round_end(p, &s, 8 * SEC, 8192);        /* N = 3.5: 3 more rounds */
+    s.sent_bytes += 8192 * PAGE;
+    /* 201 of 8192 pages: the next round leaves 5. */
+    v = round_end(p, &s, 1 * SEC, 201);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+    g_assert_cmpint(v.forecast.rounds, ==, 1);
+    g_assert_cmpint(v.forecast.downtime_ns, <, 1 * MS);
+    g_assert_cmpint(v.outlook, ==, MIG_OUTLOOK_CONVERGING);
+    mig_policy_free(p);
+}
+
 /* rho = 0.8 at once: 10 / 0.322 + 1 = 32.06 > 30, the iteration limit. */
 static void test_first_sample(void)
 {
@@ -356,6 +390,7 @@ static void test_rounds_only(void)
     int i;
 
     round_end(p, &s, 8 * SEC, 8192);        /* N = 3.5 */
+    s.round = 4;                            /* whatever it says */
     for (i = 0; i < 50; i++) {
         s.kind = i & 1 ? MIG_SAMPLE_TICK : MIG_SAMPLE_REFRESH;
         s.elapsed_ns += 100 * MS;
@@ -375,6 +410,8 @@ int main(int argc, char **argv)
     g_test_add_func("/predict/steady", test_steady);
     g_test_add_func("/predict/fraction", test_fraction);
     g_test_add_func("/predict/guess-grew", test_guess_grew);
+    g_test_add_func("/predict/grew-within-a-round", test_grew_within_a_round);
+    g_test_add_func("/predict/native-forecast", test_native_forecast);
     g_test_add_func("/predict/first-sample", test_first_sample);
     g_test_add_func("/predict/zero-rate", test_zero_rate);
     g_test_add_func("/predict/rho-one-and-more", test_rho_one_and_more);

@@ -292,12 +292,36 @@ static void test_reversal(void)
     guest_free(&g);
 }
 
-/* The working set grows by 1% each 100 ms: the old least is out of reach. */
+/*
+ * The working set grows: the old least is out of reach.  Slowly, and the last
+ * syncs forget it; fast, and what counts as a dip widens until it fits.
+ */
 static void test_drift_up(void)
 {
     Guest g = guest_new(32);
     double mib = 32;
     int i;
+
+    for (i = 1; i < 300; i++) {
+        mib *= 1.01;
+        if (guest_next(&g, mib).action == MIG_ACTION_SWITCHOVER) {
+            break;
+        }
+    }
+    g_assert_cmpint(i, >=, 25);
+    g_assert_cmpint(i, <=, 75);
+    guest_free(&g);
+
+    /* From one level to a higher one: 16 syncs later only that is known. */
+    g = guest_new(32);
+    guest_goes_on(&g, 32);
+    i = guest_run(&g, 36, 100);
+    g_assert_cmpint(i, >=, 15);
+    g_assert_cmpint(i, <=, 17);
+    guest_free(&g);
+
+    g = guest_new(32);
+    mib = 32;
 
     for (i = 1; i < 100; i++) {
         mib *= 1.003;
