@@ -180,8 +180,7 @@ void mig_forecast_update(MigForecaster *f, const MigPolicySample *sample,
     }
     rest_bytes = forecast_rest_bytes(sample, sum / weight, &rounds,
                                      &sent_bytes);
-    if (rest_bytes < 0 ||
-        (rounds > 0 && forecast_levels_out(f, sample->threshold_bytes))) {
+    if (rest_bytes < 0 || forecast_levels_out(f, sample->threshold_bytes)) {
         return;
     }
     forecast->rounds = rounds;

@@ -453,6 +453,28 @@ static void test_forecast(void)
     g_assert_cmpint(llabs(eta_ns - took_ns), <, took_ns / 4);
     guest_free(&g);
 
+    /* A gentle straight line is taken for noise about where it is. */
+    g = guest_new(100);
+    for (i = 1; i < 12; i++) {
+        v = guest_next(&g, 100 - 1.2 * i);
+    }
+    g_assert_cmpint(v.outlook, ==, MIG_OUTLOOK_STALLED);
+    g_assert_cmpint(v.forecast.downtime_ns, ==, v.forecast.downtime_now_ns);
+    /* The mark is two syncs old: so much of the patience is over. */
+    g_assert_cmpint(llabs(v.forecast.eta_ns - 3 * v.forecast.downtime_ns +
+                          200 * MS), <, 10);
+    guest_free(&g);
+
+    /* While it rises, the best it has seen is what it heads for: 32 MiB. */
+    g = guest_new(32);
+    for (i = 1; i < 12; i++) {
+        v = guest_next(&g, 32 + 3 * i);
+    }
+    g_assert_cmpint(v.outlook, ==, MIG_OUTLOOK_TOO_EARLY);
+    g_assert_cmpint(v.forecast.downtime_ns, ==, 500 * MS);
+    g_assert_cmpint(v.forecast.eta_ns, ==, -1);
+    guest_free(&g);
+
     /* On a level of 160 MiB it says so before the wish comes. */
     g = guest_new(160 + 60);
     for (i = 0, above = 60; i < 12; i++) {
