@@ -2,6 +2,7 @@
 """The demonstration behind scripts/demo: one busy guest, several policies."""
 import argparse
 import json
+import os
 import sys
 
 from . import accel, configs, experiment, paths, processes, report, workloads
@@ -45,6 +46,8 @@ def check(options):
         raise LabError('--link takes 1 to 10000 MiB/s')
     if options.time_limit <= 0:
         raise LabError('--time-limit takes a positive number of seconds')
+    if options.json and not os.access(os.path.dirname(os.path.abspath(options.json)), os.W_OK):
+        raise LabError(f'--json {options.json}: the directory is not there or not writable')
     workloads.create(options.workload)
     names = ALL_CONFIGS if options.policy == 'all' else options.policy.split(',')
     return [configs.parse(name) for name in names]
@@ -77,7 +80,7 @@ def brief(result):
     text = f'{ran[0]}: {ran[1]} after {ran[2]}'
     if result['success']:
         text += f', the guest was out for {ran[4]}'
-    elif result['error']:
+    elif result['status'] == 'failed' and result['error']:
         text += f" ({result['error']})"
     decision = result['convergence'] or {}
     if result['success'] and decision.get('reason-text'):

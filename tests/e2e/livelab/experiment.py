@@ -39,8 +39,8 @@ class Setup:
 
 
 def run(setup, config, workload_name, phase_s=0.0, progress=None):
-    """Boot, load, migrate, measure, verify.  @phase_s shifts the start of the
-    migration against the workload's bursts; @progress gets each sample."""
+    """Boot, load, migrate, measure, verify.  The migration begins @phase_s
+    after the beginning of a burst; @progress gets each sample."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(processes.private_directory()))
         link = links.create(setup.link_mib_s, directory, setup.relay)
@@ -85,6 +85,8 @@ class _Lab:
         self._configure()
         # The measured calm covers whole bursts; the phase comes after it.
         time.sleep(max(BEFORE_S, self.workload.cycle_s))
+        if self.workload.cycle_s:
+            self._wait_for_burst()
         time.sleep(phase_s)
         begin_ns, end_ns, info = self._migrate()
         return self._report(begin_ns, end_ns, info, phase_s)
@@ -103,6 +105,17 @@ class _Lab:
             if name in parameters:
                 self.destination.qmp('migrate-set-parameters', **{name: parameters[name]})
         self.destination.qmp('migrate-incoming', uri=self.link.incoming)
+
+    def _wait_for_burst(self):
+        """Return as soon as writing begins after some quiet."""
+        deadline = time.monotonic() + 3 * self.workload.cycle_s + 10
+        while time.monotonic() < deadline:
+            recent = self.beats.collect()['source'][-40:]
+            if (len(recent) == 40 and recent[0].done == recent[-8].done
+                    and recent[-8].done < recent[-1].done):
+                return
+            time.sleep(0.02)
+        raise LabError('no burst begins in the guest')
 
     def _migrate(self):
         """Returns begin, end and the last query-migrate."""

@@ -6,10 +6,6 @@ from . import paths, processes
 from .console import Console
 from .errors import LabError
 
-paths.use_qemu_python()
-from qemu.machine import QEMUMachine  # noqa: E402  pylint: disable=wrong-import-position
-from qemu.machine.machine import VMLaunchFailure, AbnormalShutdown  # noqa: E402  pylint: disable=wrong-import-position
-
 # A TSC that Linux need not verify, no waiting for devices that are not there.
 KERNEL_ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
                     'tsc=reliable no_timer_check i8042.noaux=1 random.trust_cpu=on')
@@ -37,9 +33,9 @@ class Guest:
         if incoming:
             arguments += ['-incoming', 'defer']
         arguments += os.environ.get('QEMU_EXTRA_ARGS', '').split()
-        self.machine = QEMUMachine(str(binary), [str(a) for a in arguments],
-                                   wrapper=[*processes.ALONE, *wrapper], name=name,
-                                   base_temp_dir=str(directory))
+        self.machine = _qemu_machine().QEMUMachine(str(binary), [str(a) for a in arguments],
+                                                   wrapper=[*processes.ALONE, *wrapper],
+                                                   name=name, base_temp_dir=str(directory))
 
     def socket_path(self, port):
         return self.directory / f'{self.name}.{port}'
@@ -47,7 +43,7 @@ class Guest:
     def launch(self):
         try:
             self.machine.launch()
-        except VMLaunchFailure as failure:
+        except _qemu_machine().VMLaunchFailure as failure:
             last = ((failure.output or '').strip().splitlines() or ['no message'])[-1]
             raise LabError(f'QEMU ({self.machine.binary}) did not start: {last}') from None
         self.console = Console(self.socket_path('console'), self.name)
@@ -57,10 +53,6 @@ class Guest:
 
     def qmp(self, command, **arguments):
         return self.machine.cmd(command, **arguments)
-
-    def qmp_try(self, command, **arguments):
-        """The answer, or None where this QEMU refuses."""
-        return self.machine.qmp(command, **arguments).get('return')
 
     def run(self, command, timeout_s=30):
         return self.console.run(command, timeout_s)
@@ -81,8 +73,15 @@ class Guest:
         # Nothing of this guest is worth a graceful end.
         try:
             self.machine.shutdown(hard=True)
-        except AbnormalShutdown:
+        except _qemu_machine().AbnormalShutdown:
             pass
+
+
+def _qemu_machine():
+    """QEMU's own package: only there once the source is, hence not at the top."""
+    paths.use_qemu_python()
+    from qemu.machine import machine    # pylint: disable=import-outside-toplevel
+    return machine
 
 
 def capabilities(guest):

@@ -43,7 +43,7 @@ def guest_files():
 
 def use_qemu_python():
     """Make 'import qemu.machine' work."""
-    path = os.environ.get('QEMU_PYTHON', BUILD / 'qemu-src' / 'python')
+    path = os.environ.get('QEMU_PYTHON') or BUILD / 'qemu-src' / 'python'
     path = str(_existing(path, 'run scripts/setup'))
     if path not in sys.path:
         sys.path.insert(0, path)
