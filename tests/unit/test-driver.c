@@ -349,6 +349,35 @@ static void test_action_break(void)
     mig_policy_free(p);
 }
 
+/* With a time budget, what ends it for good waits for that; the rest helps. */
+static void test_action_waits(void)
+{
+    static const struct {
+        MigPolicyAction action;
+        int64_t after_ns;
+        MigPolicyReason reason;
+    } cases[] = {
+        { MIG_ACTION_SWITCHOVER, 8 * SEC, MIG_REASON_TIMEOUT_ACTION },
+        { MIG_ACTION_CANCEL, 8 * SEC, MIG_REASON_TIMEOUT_ACTION },
+        { MIG_ACTION_POSTCOPY, 3 * SEC, MIG_REASON_CEILING_ACTION },
+        { MIG_ACTION_THROTTLE, 3 * SEC, MIG_REASON_CEILING_ACTION },
+    };
+    MigPolicyVerdict v;
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        MigPolicy *p = puppet_new(MIG_ACTION_SWITCHOVER, -1);
+        MigPolicySample s = test_sample(MIG_SAMPLE_ROUND, 1, SEC, 200 * MIB);
+
+        s.timeout_ns = 9 * SEC;
+        g_assert_cmpint(action_after_ns(p, cases[i].action, &s, &v), ==,
+                        cases[i].after_ns);
+        g_assert_cmpint(v.action, ==, cases[i].action);
+        g_assert_cmpint(v.reason, ==, cases[i].reason);
+        mig_policy_free(p);
+    }
+}
+
 static void test_action_patience(void)
 {
     static const char *const names[] = { "action-patience-ms" };
@@ -823,6 +852,7 @@ int main(int argc, char **argv)
     g_test_add_func("/driver/actions", test_actions);
     g_test_add_func("/driver/action-break", test_action_break);
     g_test_add_func("/driver/action-patience", test_action_patience);
+    g_test_add_func("/driver/action-waits", test_action_waits);
     g_test_add_func("/driver/action-threshold", test_action_threshold);
     g_test_add_func("/driver/throttle", test_throttle);
     g_test_add_func("/driver/throttle-helps", test_throttle_helps);

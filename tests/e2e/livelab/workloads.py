@@ -66,7 +66,7 @@ class StressLoad:
         verified, found = check_generator(guest)
         operations = re.search(r'\] vm +(\d+) ', text)
         if 'status=0' not in text or not operations:
-            failures = [line for line in text.splitlines() if 'fail' in line]
+            failures = [line for line in text.splitlines() if 'fail:' in line]
             return False, f'stress-ng: {(failures or text.splitlines())[0]}'
         return verified, f'{found}, stress-ng verified {operations[1]} operations'
 
