@@ -514,6 +514,17 @@ static int64_t mig_policy_throttle_step(MigPolicy *p, const MigPolicySample *s,
     return pct;
 }
 
+/*
+ * Actions that end the migration for good wait for the time budget if there is
+ * one: whoever gives it half an hour does not want it cancelled after three
+ * seconds.  Throttling and post-copy need the time that is left.
+ */
+static bool mig_policy_action_waits(const MigPolicySample *s)
+{
+    return s->timeout_ns > 0 && (s->on_failure == MIG_ACTION_SWITCHOVER ||
+                                 s->on_failure == MIG_ACTION_CANCEL);
+}
+
 /* convergence-action, when the ceiling or the time budget calls for it. */
 static void mig_policy_apply_action(MigPolicy *p, const MigPolicySample *s,
                                     MigPolicyVerdict *v)
@@ -529,7 +540,8 @@ static void mig_policy_apply_action(MigPolicy *p, const MigPolicySample *s,
         p->failing_since_ns = s->elapsed_ns;
     }
     failing = p->failing_since_ns >= 0 &&
-              s->elapsed_ns - p->failing_since_ns >= patience_ns;
+              s->elapsed_ns - p->failing_since_ns >= patience_ns &&
+              !mig_policy_action_waits(s);
 
     if (v->action != MIG_ACTION_CONTINUE || !(spent || failing)) {
         return;
