@@ -10,12 +10,18 @@ APT_DIR=$BUILD/apt
 debian_uris()
 {
     in_path apt-get || return 0
-    # Origin is known only once lists were fetched; a fresh container has none, so the usual last folder name counts too.
-    apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)' 2>/dev/null | sort -u | awk -F '|' '
+    # What apt has lists of tells its origin. A new container has no lists: there apt only knows what it would fetch,
+    # and a last folder of the usual name has to do.
+    {
+        # shellcheck disable=SC2016  # apt's own placeholders
+        apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)' || true
+        apt-get update --print-uris | sed -n "s|^'\\(.*\\)/dists/.*'.*|unknown\\|\\1|p" || true
+    } 2>/dev/null | awk -F '|' '
         { uri = $2; sub(/\/*$/, "", uri); base = uri; sub(/.*\//, "", base) }
         seen[uri]++ { next }
-        base ~ /^debian-security$/ || uri ~ /security/ { if ($1 == "Debian" || base == "debian-security") security = security uri "\n"; next }
-        $1 == "Debian" || base == "debian" { print uri }
+        $1 != "Debian" && base != "debian" && base != "debian-security" { delete seen[uri]; next }
+        uri ~ /security/ { security = security uri "\n"; next }
+        { print uri }
         END { printf "%s", security }'
 }
 
@@ -32,6 +38,7 @@ apt_private_setup()
     : >"$APT_DIR/state/status"
     {
         apt-config dump Acquire
+        apt-config dump Dir::Etc::trustedparts
         cat <<CONF
 Dir::Etc::main "$APT_DIR/empty/none";
 Dir::Etc::parts "$APT_DIR/empty";
@@ -133,7 +140,7 @@ get_archives()
     note "looking for $source $version in the Debian source index"
     # A suite that an archive lacks makes apt complain, and is no harm as long as another one has the version.
     apt_private_setup "${lines[@]}" || true
-    newer=$(source_index "$source" | newest_of_series "$upstream")
+    newer=$(source_index "$source" | newest_of_series "$upstream") || true
     [ -n "$newer" ] || die_log "reading the Debian source index" "$LOGS/apt-private.log" \
         "check the network, or put $orig and $debian in a folder and set SOURCE_CACHE to it"
 

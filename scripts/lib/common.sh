@@ -14,7 +14,9 @@ SELF=scripts/$(basename "$0")
 
 note() { printf '%s: %s\n' "$SELF" "$*"; }
 warn() { printf '%s: warning: %s\n' "$SELF" "$*" >&2; }
-die()  { printf '%s: error: %s\n' "$SELF" "$*" >&2; exit 1; }
+# In a subshell, $(...) for one, the status tells the script that all has been said.
+die()  { printf '%s: error: %s\n' "$SELF" "$*" >&2; exit "$SAID"; }
+SAID=91
 
 # The comment block at the top of a script is its help: from the "# Usage" line to the first line that is no comment.
 usage() { awk '/^# Usage/ { on = 1 } on { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
@@ -38,10 +40,10 @@ cleanup_now()
     done
     CLEANUP_PATHS=()
 }
-trap 'cleanup_now' EXIT
+trap 'STATUS=$?; cleanup_now; [ "$STATUS" != "$SAID" ] || STATUS=1; exit "$STATUS"' EXIT
 # Never a silent end: whatever no error message was written for still says where it was.
 set -E
-trap '[ "$BASH_SUBSHELL" -gt 0 ] || printf "%s: error: unexpected failure of: %s (%s:%s); report it, or run again with bash -x\n" \
+trap '[ "$?" = "$SAID" ] || [ "$BASH_SUBSHELL" -gt 0 ] || printf "%s: error: unexpected failure of: %s (%s:%s); report it, or run again with bash -x\n" \
     "$SELF" "$BASH_COMMAND" "${BASH_SOURCE[0]##*/}" "$LINENO" >&2' ERR
 trap 'printf "\n%s: interrupted\n" "$SELF" >&2; exit 130' INT
 trap 'exit 143' TERM HUP
@@ -77,8 +79,10 @@ run_logged()
 # die_log WHAT LOG ADVICE: the lines of LOG that tell why, then one line that says what failed and what to do.
 die_log()
 {
-    local what=$1 log=$2 advice=$3
-    if grep -q 'No space left on device' "$log" 2>/dev/null; then
+    local what=$1 log=$2 advice=$3 free_mib
+    # A full disk has no room for the log that would tell, so the disk is asked as well.
+    free_mib=$(stat -f -c '%a %S' "$BUILD" 2>/dev/null | awk '{ printf "%d", $1 * $2 / 1048576 }')
+    if grep -q 'No space left on device' "$log" 2>/dev/null || [ "${free_mib:-99}" -lt 16 ]; then
         die "$what failed: no space left on the disk of ${BUILD#"$REPO"/}/; free some and run again (log: $log)"
     fi
     { grep -E '(error|ERROR|fatal|FAILED|^E)(:| )' "$log" || tail -n 5 "$log"; } 2>/dev/null |

@@ -8,9 +8,25 @@ BUILD_PACKAGES=(
     bison flex python3 python3-venv                                              # code generators, QEMU's configure
     libglib2.0-dev zlib1g-dev libfdt-dev libslirp-dev libzstd-dev libgnutls28-dev
     seabios qemu-system-data ipxe-qemu                                           # firmware: the archive has none
+    iproute2                                                                     # a shaped link between namespaces
 )
+# Downloaded and unpacked by scripts/guest, not installed.
+GUEST_PACKAGES=(linux-image-cloud-amd64 busybox-static stress-ng)
 # Root-project tests, checkpatch and the scripts' own checks need nothing beyond these.
 ENGINE_PACKAGES=(gcc libc6-dev ninja-build pkg-config libglib2.0-dev python3)
+
+# packages_known PACKAGE...: has apt's lists read where they do not even know these packages, as in a new container.
+# A refusal is no error: whoever needs the packages says so.
+packages_known()
+{
+    local package
+    for package in "$@"; do
+        apt-cache show --no-all-versions "$package" >/dev/null 2>&1 && continue
+        [ "$(id -u)" = 0 ] || return 0
+        run_logged "apt-get update" "$LOGS/apt-update.log" apt-get -q update || true
+        return 0
+    done
+}
 
 # packages_missing PACKAGE...: those not installed, one a line.
 packages_missing()

@@ -45,14 +45,15 @@ series_id()
 tree_import()
 {
     local tree=$1 version=$2 date=$3
-    tree_git init -q --object-format=sha1 -b "$TREE_BRANCH" "$tree"
-    tree_git -C "$tree" config core.autocrlf false
-    tree_git -C "$tree" config gc.auto 0
-    tree_git -C "$tree" config commit.gpgSign false
-    # -f: an ignore file of the project's hides bundled subprojects that the archive has.
-    tree_git -C "$tree" add -f -A
+    # Chained: its caller looks at the result, and set -e does not hold then. "add -f": an ignore file of the
+    # project's hides bundled subprojects that the archive has.
+    tree_git init -q --object-format=sha1 -b "$TREE_BRANCH" "$tree" &&
+    tree_git -C "$tree" config core.autocrlf false &&
+    tree_git -C "$tree" config gc.auto 0 &&
+    tree_git -C "$tree" config commit.gpgSign false &&
+    tree_git -C "$tree" add -f -A &&
     GIT_AUTHOR_NAME=$TREE_NAME GIT_AUTHOR_EMAIL=$TREE_EMAIL GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date \
-        tree_git -C "$tree" commit -q -m "$version" -m "The base of the series: the archive as unpacked, the distribution's patches applied."
+        tree_git -C "$tree" commit -q -m "$version" -m "The base of the series: the archive as unpacked, the distribution's patches applied." &&
     tree_git -C "$tree" tag base
 }
 
@@ -72,7 +73,9 @@ tree_series_commit()
     local tree=$1 project=$2 scratch
     scratch=$(mktemp -d "$BUILD/am.XXXXXX")
     cleanup_add "$scratch"
-    tree_git -C "$tree" worktree add -q --detach "$scratch/tree" base
+    if ! tree_git -C "$tree" worktree add -q --detach "$scratch/tree" base 2>"$LOGS/am.log"; then
+        return 1
+    fi
     if ! tree_am "$scratch/tree" "$project"; then
         tree_git -C "$tree" worktree remove --force "$scratch/tree"
         return 1

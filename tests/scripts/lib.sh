@@ -8,6 +8,8 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 SELF=tests/scripts
 set +e      # the tests look at every result themselves
 
+# In memory where there is room: the tests write many small files, and wait for the disk otherwise.
+if [ -z "${TMPDIR:-}" ] && [ "$(stat -f -c '%T %a' /dev/shm 2>/dev/null | awk '$1 == "tmpfs" && $2 > 100000')" ]; then TMPDIR=/dev/shm; fi
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/scripts-test.XXXXXX")
 cleanup_add "$WORK"
 # Neither the caller's settings nor its git identity may matter.
@@ -84,14 +86,23 @@ fresh()
 {
     [ -z "${ROOT:-}" ] || rm -rf "$ROOT"
     ROOT=$(mktemp -d "$WORK/root.XXXXXX")
-    cp -r "$WORK/template/." "$ROOT/"
+    cp -a "$WORK/template/." "$ROOT/"
     cd "$ROOT" || return 1
+}
+
+# ready: a new project that is set up already, as most tests want it.
+ready()
+{
+    fresh && cp -a "$WORK/ready" build
 }
 
 # with_sources COMMAND...: the archives at hand.
 with_sources() { SOURCE_CACHE=$WORK/sources "$@"; }
 
 setup() { with_sources scripts/setup --no-packages "$@"; }
+
+# more_case: a test that a quick run leaves out.
+more_case() { [ -n "${QUICK:-}" ] || tap_case "$@"; }
 
 # --- looking at results ---------------------------------------------------------------------------------------
 # fails PATTERN COMMAND...: it fails, the last thing it says on stderr is one error line, and that matches.
@@ -149,4 +160,5 @@ fresh
 fails 'the base commit is [0-9a-f]{40}, not the one' setup >"$WORK/first" ||
     { cat "$WORK/first"; die "setup does not check the base commit"; }
 sed -i "s/^base_commit=.*/base_commit=$(grep -oE '[0-9a-f]{40}' "$WORK/err" | head -n 1)/" "$WORK/template/patches/qemu/UPSTREAM"
+fresh && setup >/dev/null && mv build "$WORK/ready" || die "setup does not work at all: run scripts/test --only faults"
 cd "$TOP" || exit 1
