@@ -132,6 +132,10 @@ def main():
     if jitter:
         print(f'The outage is the longest silence in the guest\'s 10 ms heartbeat; '
               f'undisturbed, no beat was later than {max(jitter):.0f} ms.')
+    loads = [r['load_average'] for r in outcomes if 'load_average' in r]
+    if loads and max(loads) > os.cpu_count() + 2:
+        print(f'Other work ran on this host (load {max(loads):.0f} on {os.cpu_count()} '
+              'cores): times and speeds are rough.')
     print(summary(outcomes))
     if options.json:
         with open(options.json, 'w', encoding='utf-8') as stream:

@@ -15,8 +15,6 @@ from .guest import Guest
 from .heartbeat import Heartbeats
 
 POLL_S = 0.2
-# Undisturbed time before the migration: the jitter and the guest's own speed.
-BEFORE_S = 3.0
 # The destination runs on for a while, so that a lost page can come to light.
 AFTER_S = 1.5
 # QEMU's default of 128 MiB/s must not be what limits a faster link.
@@ -83,8 +81,8 @@ class _Lab:
         self.destination = self._guest('destination', self.setup.destination_binary,
                                        self.link.destination_wrapper, True)
         self._configure()
-        # The measured calm covers whole bursts; the phase comes after it.
-        time.sleep(max(BEFORE_S, self.workload.cycle_s))
+        # Undisturbed time: the jitter and the guest's own speed.
+        time.sleep(self.workload.calm_s)
         if self.workload.cycle_s:
             self._wait_for_burst()
         time.sleep(phase_s)
@@ -150,7 +148,7 @@ class _Lab:
         streams = self.beats.collect()
         before = [b for b in streams['source'] if b.stamp_ns < begin_ns]
         # Beats of the boot and the start of the load are not undisturbed.
-        calm_from_ns = begin_ns - int(max(BEFORE_S, self.workload.cycle_s) * 1e9)
+        calm_from_ns = begin_ns - int(self.workload.calm_s * 1e9)
         silence = heartbeat.outage(
             [b for b in streams['source'] if b.stamp_ns >= begin_ns],
             streams['destination']) if completed else None

@@ -18,6 +18,8 @@ class GeneratorLoad:
     def __init__(self, name, what, hot_mib, arguments, cycle_s=0):
         self.name, self.what = name, what
         self.hot_mib, self.arguments, self.cycle_s = hot_mib, arguments, cycle_s
+        # Measured undisturbed: whole bursts, and enough beats for a jitter.
+        self.calm_s = max(3.0, cycle_s)
 
     def start(self, guest, ram_mib):
         cold_mib = max(0, int(ram_mib * FILLED_OF_RAM) - self.hot_mib)
@@ -40,6 +42,7 @@ class StressLoad:
 
     name = 'stress'
     cycle_s = 0
+    calm_s = 6.0    # the share of a bystander varies more than a set rate
 
     def __init__(self, workers=2, megabytes=256, method='modulo-x'):
         self.megabytes = megabytes
@@ -49,7 +52,7 @@ class StressLoad:
 
     def start(self, guest, ram_mib):
         watched_mib = max(8, int(ram_mib * FILLED_OF_RAM) - self.megabytes)
-        start_generator(guest, f'--nice 10 --hot-mib 4 --rate 0 '
+        start_generator(guest, f'--nice 5 --hot-mib 4 --rate 0 '
                                f'--cold-mib {watched_mib}')
         guest.must_run(f"setsid sh -c '{self.command} & echo $! >/run/stress.pid; "
                        "wait $!; echo status=$?' >/run/stress.out 2>&1 &")
