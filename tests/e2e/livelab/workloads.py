@@ -44,7 +44,7 @@ class StressLoad:
     cycle_s = 0
     calm_s = 6.0    # the share of a bystander varies more than a set rate
 
-    def __init__(self, workers=2, megabytes=256, method='modulo-x'):
+    def __init__(self, workers=2, megabytes=96, method='modulo-x'):
         self.megabytes = megabytes
         self.what = (f'stress-ng --vm {workers} --vm-bytes {megabytes}M '
                      f'--vm-method {method}')
