@@ -66,12 +66,16 @@ def stop(child):
         time.sleep(0.2)
 
 
-def run_one(build, name, log, timeout_s, env):
-    """(result, reason): 'ok', 'skip' or 'fail', and why where it is not ok."""
+def run_one(build, name, log, timeout_s, env, others=()):
+    """(result, reason, seconds): 'ok', 'skip' or 'fail', and why where it is not ok.
+
+    OTHERS are the tests below this one's name: -p takes them along, so they are left out by name.
+    """
+    leave_out = [word for other in others for word in ('-s', PREFIX + other)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='qtest-') as scratch, open(log, 'w+', encoding='utf-8', errors='replace') as out:
-        child = subprocess.Popen([test_program(build), '--full', '-m', 'slow', '-p', PREFIX + name], cwd=build,
-                                 env=dict(env, TMPDIR=scratch), stdin=subprocess.DEVNULL, stdout=out,
+        child = subprocess.Popen([test_program(build), '--full', '-m', 'slow', '-p', PREFIX + name, *leave_out],
+                                 cwd=build, env=dict(env, TMPDIR=scratch), stdin=subprocess.DEVNULL, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True)
         late = False
         try:
@@ -88,7 +92,7 @@ def run_one(build, name, log, timeout_s, env):
     if child.returncode:
         why = [line for line in lines if 'Bail out' in line or 'ERROR' in line or line.startswith('not ok')]
         return 'fail', why[0][:200] if why else f'exit status {child.returncode}', took_s
-    result = [line for line in lines if line.startswith('ok ')]
+    result = [line for line in lines if line.startswith('ok ') and line.split()[2] == PREFIX + name]
     if len(result) != 1:
         return 'fail', f'{len(result)} results where one was expected', took_s
     if '# SKIP' in result[0]:
@@ -127,7 +131,8 @@ def main():
     signal.signal(signal.SIGINT, interrupted)
 
     args.build = args.build.resolve()
-    names = select(list_tests(args.build), args)
+    everything = list_tests(args.build)
+    names = select(everything, args)
     if args.list:
         print('\n'.join(names))
         return 0
@@ -140,11 +145,12 @@ def main():
     print(f'1..{len(names)}', flush=True)
     for number, name in enumerate(names, 1):
         log = args.logs / (name.replace('/', '-') + '.log')
-        result, reason, took_s = run_one(args.build, name, log, args.timeout_s, env)
+        others = [other for other in everything if other.startswith(name + '/')]
+        result, reason, took_s = run_one(args.build, name, log, args.timeout_s, env, others)
         record = {'name': name, 'result': result, 'reason': reason, 'seconds': round(took_s, 1)}
         if args.compare:
             stock, stock_reason, stock_s = run_one(args.compare.resolve(), name, log.with_suffix('.stock.log'),
-                                                   args.timeout_s, environment(args.compare.resolve()))
+                                                   args.timeout_s, environment(args.compare.resolve()), others)
             record.update(stock=stock, stock_reason=stock_reason, stock_seconds=round(stock_s, 1))
             if result == 'fail' and stock == 'fail':
                 result, reason = 'skip', f'fails on the unpatched build too: {stock_reason}'
