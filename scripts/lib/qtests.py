@@ -106,7 +106,7 @@ def select(names, args):
         if missing:
             raise SystemExit(f'qtests: no such tests in {args.build}: {" ".join(missing)}')
         return args.only
-    return [name for name in names if args.match in name and not (args.exclude and args.exclude in name)]
+    return [name for name in names if args.match in name and not any(word in name for word in args.exclude)]
 
 
 def main():
@@ -116,7 +116,7 @@ def main():
     parser.add_argument('--source', type=Path, help='a QEMU to use as migration source instead')
     parser.add_argument('--destination', type=Path, help='a QEMU to use as migration destination instead')
     parser.add_argument('--match', default='', help='run the tests whose name has this in it')
-    parser.add_argument('--exclude', default='', help='but not those that have this in it')
+    parser.add_argument('--exclude', action='append', default=[], help='but not those that have this in it (repeatable)')
     parser.add_argument('--label', default='', help='put before each name in the output')
     parser.add_argument('--timeout-s', type=int, default=240, help='limit for each test (default 240)')
     parser.add_argument('--logs', type=Path, required=True, help='folder for one log a test')
