@@ -43,6 +43,9 @@ def environment(build, source=None, destination=None):
 
 def list_tests(build):
     """Every test of the build, without the common prefix."""
+    for program in (test_program(build), build / 'qemu-system-x86_64'):
+        if not program.exists():
+            raise SystemExit(f'qtests: there is no {program}: run scripts/build')
     done = subprocess.run([test_program(build), '--full', '-m', 'slow', '-l'], cwd=build, env=environment(build),
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     names = [line[len(PREFIX):] for line in done.stdout.splitlines() if line.startswith(PREFIX)]

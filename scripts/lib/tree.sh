@@ -57,6 +57,22 @@ tree_import()
     tree_git -C "$tree" tag base
 }
 
+# tree_worktree TREE DIR PATCH...: a worktree of base at DIR with only those files in it that the patches touch. git
+# takes the others as unchanged; ten thousand files written and removed again would take most of a check's time.
+tree_worktree()
+{
+    local tree=$1 dir=$2
+    shift 2
+    tree_git -C "$tree" worktree prune &&
+    tree_git -C "$tree" worktree add -q --no-checkout --detach "$dir" base &&
+    tree_git -C "$dir" read-tree base || return 1
+    : >"$dir.touched"
+    [ $# -eq 0 ] || sed -n 's|^diff --git a/\(.*\) b/\(.*\)$|\1\n\2|p' "$@" | sort -u | tr '\n' '\0' >"$dir.touched"
+    tree_git -C "$dir" ls-files -z | sort -z >"$dir.all"
+    comm -z -23 "$dir.all" "$dir.touched" | tree_git -C "$dir" update-index -z --skip-worktree --stdin &&
+    comm -z -12 "$dir.all" "$dir.touched" | tree_git -C "$dir" checkout-index -q -z --stdin
+}
+
 # tree_am WORKTREE PROJECT: the series by git am; fails on any fuzz. Its log: $LOGS/am.log.
 tree_am()
 {
@@ -70,12 +86,11 @@ tree_am()
 # tree_series_commit TREE PROJECT: sets SERIES_COMMIT to base + series, made in a throw-away worktree.
 tree_series_commit()
 {
-    local tree=$1 project=$2 scratch
+    local tree=$1 project=$2 scratch patches
+    mapfile -t patches < <(series_patches "$project")
     scratch=$(mktemp -d "$BUILD/am.XXXXXX")
     cleanup_add "$scratch"
-    if ! tree_git -C "$tree" worktree add -q --detach "$scratch/tree" base 2>"$LOGS/am.log"; then
-        return 1
-    fi
+    tree_worktree "$tree" "$scratch/tree" ${patches[@]+"${patches[@]}"} 2>"$LOGS/am.log" || return 1
     if ! tree_am "$scratch/tree" "$project"; then
         tree_git -C "$tree" worktree remove --force "$scratch/tree"
         return 1
