@@ -42,7 +42,8 @@ def demo():
     first = data['runs'][0]
     return (markdown(report.HEADINGS, [report.row(run) for run in data['runs']])
             + f"\n\n{data['ram_mib']} MiB guest under stress-ng, a link of {first['link']['rate_mib_s']} MiB/s, "
-              f"{data['accelerator'].upper()}; one run each.")
+              f"{data['accelerator'].upper()}; one run each, on a host with a load of up to "
+              f"{max(run['load_average'] for run in data['runs']):.1f}, which makes times and guest speed rough.")
 
 
 def load_note(data):
