@@ -1,0 +1,496 @@
+/*
+ * Per-page update history in bit planes.  See page-history.h for the terms.
+ *
+ * Four planes a block: what the open epoch has accumulated, and the last three
+ * closed epochs, a shift register of one bit a page each.  A page's class is
+ * the number of ones in its register; class >= 1, >= 2 and 3 are "or",
+ * majority and "and" of three words, so that nothing here ever looks at a
+ * single page but where the caller asks for one.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "page-history.h"
+
+#define WORD_PAGES 64
+#define ALL_PAGES (~UINT64_C(0))
+
+const MigPageHistoryConfig mig_page_history_defaults = {
+    .epoch_ns = INT64_C(500000000),
+    .frequent_min = 2,
+    .region_pages = 512,
+};
+
+typedef struct HistoryBlock {
+    int64_t pages;
+    int64_t words;
+    uint64_t *open;             /* dirty in the open epoch */
+    uint64_t *epoch[3];         /* in the last three, [0] the latest */
+    uint64_t *seen;             /* a bit a word: observed in the open epoch */
+} HistoryBlock;
+
+struct MigPageHistory {
+    MigPageHistoryConfig config;
+    size_t n_blocks;
+    HistoryBlock *block;
+    uint64_t *words;            /* all planes of all blocks */
+    int64_t n_words;
+    int64_t *region_bin;        /* [n]: regions with n dirty pages */
+    int64_t epoch_start_ns;
+    bool began;
+    MigPageHistoryStats stats;
+};
+
+/* ---- words ---- */
+
+/* Plain C, so that it needs no library and vectorises. */
+static inline int64_t word_count(uint64_t x)
+{
+    x -= (x >> 1) & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) +
+        ((x >> 2) & UINT64_C(0x3333333333333333));
+    x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (x * UINT64_C(0x0101010101010101)) >> 56;
+}
+
+/* The pages of a block's word that exist: all but in its last word. */
+static inline uint64_t word_pages(const HistoryBlock *b, int64_t word)
+{
+    int64_t left = b->pages - word * WORD_PAGES;
+
+    return left >= WORD_PAGES ? ALL_PAGES : (UINT64_C(1) << left) - 1;
+}
+
+/* Bits from .. WORD_PAGES - 1. */
+static inline uint64_t word_from(int64_t from)
+{
+    return ALL_PAGES << from;
+}
+
+/* Bits 0 .. to - 1; to is 1 to 64. */
+static inline uint64_t word_to(int64_t to)
+{
+    return ALL_PAGES >> (WORD_PAGES - to);
+}
+
+/* Pages of class min or more; min is 1 to 3, anything above gives none. */
+static inline uint64_t word_class(uint64_t e0, uint64_t e1, uint64_t e2,
+                                  int min)
+{
+    switch (min) {
+    case 0:
+        return ALL_PAGES;
+    case 1:
+        return e0 | e1 | e2;
+    case 2:
+        return (e0 & (e1 | e2)) | (e1 & e2);
+    case 3:
+        return e0 & e1 & e2;
+    default:
+        return 0;
+    }
+}
+
+static inline uint64_t block_class(const HistoryBlock *b, int64_t word, int min)
+{
+    return word_class(b->epoch[0][word], b->epoch[1][word], b->epoch[2][word],
+                      min);
+}
+
+static inline bool block_seen(const HistoryBlock *b, int64_t word)
+{
+    return b->seen[word / WORD_PAGES] >> (word % WORD_PAGES) & 1;
+}
+
+/* ---- set-up ---- */
+
+MigPageHistory *mig_page_history_new(const int64_t *block_pages,
+                                     size_t n_blocks,
+                                     const MigPageHistoryConfig *config)
+{
+    MigPageHistory *h = g_new0(MigPageHistory, 1);
+    uint64_t *at;
+    size_t i;
+    int e;
+
+    h->config = config ? *config : mig_page_history_defaults;
+    g_assert(h->config.epoch_ns >= 0);
+    g_assert(h->config.frequent_min >= 1 &&
+             h->config.frequent_min < MIG_PAGE_HISTORY_CLASSES);
+    g_assert(h->config.region_pages > 0 &&
+             h->config.region_pages % WORD_PAGES == 0);
+
+    h->n_blocks = n_blocks;
+    h->block = g_new0(HistoryBlock, n_blocks);
+    for (i = 0; i < n_blocks; i++) {
+        HistoryBlock *b = &h->block[i];
+
+        g_assert(block_pages[i] > 0);
+        b->pages = block_pages[i];
+        b->words = (b->pages + WORD_PAGES - 1) / WORD_PAGES;
+        h->n_words += 4 * b->words + (b->words + WORD_PAGES - 1) / WORD_PAGES;
+    }
+    h->words = g_new0(uint64_t, h->n_words);
+    at = h->words;
+    for (i = 0; i < n_blocks; i++) {
+        HistoryBlock *b = &h->block[i];
+
+        b->open = at;
+        at += b->words;
+        for (e = 0; e < 3; e++) {
+            b->epoch[e] = at;
+            at += b->words;
+        }
+        b->seen = at;
+        at += (b->words + WORD_PAGES - 1) / WORD_PAGES;
+    }
+    h->region_bin = g_new0(int64_t, h->config.region_pages + 1);
+    h->stats = (MigPageHistoryStats) { 0, -1, -1, -1, -1, -1, -1, -1 };
+    return h;
+}
+
+void mig_page_history_free(MigPageHistory *h)
+{
+    if (h) {
+        g_free(h->region_bin);
+        g_free(h->words);
+        g_free(h->block);
+        g_free(h);
+    }
+}
+
+int64_t mig_page_history_bytes(const MigPageHistory *h)
+{
+    return sizeof(*h) + h->n_blocks * sizeof(*h->block) +
+           h->n_words * sizeof(*h->words) +
+           (h->config.region_pages + 1) * sizeof(*h->region_bin);
+}
+
+/* ---- a sync ---- */
+
+void mig_page_history_begin(MigPageHistory *h, int64_t now_ns)
+{
+    size_t i;
+
+    for (i = 0; i < h->n_blocks; i++) {
+        HistoryBlock *b = &h->block[i];
+
+        memset(b->open, 0, b->words * sizeof(uint64_t));
+        memset(b->seen, 0, (b->words + WORD_PAGES - 1) / WORD_PAGES *
+                           sizeof(uint64_t));
+    }
+    h->epoch_start_ns = now_ns;
+    h->began = true;
+}
+
+/* One word; exist: its pages that are there. */
+static inline void sync_word(HistoryBlock *b, int64_t word, uint64_t raw,
+                             uint64_t valid, uint64_t exist)
+{
+    b->open[word] |= raw & valid & exist;
+    b->seen[word / WORD_PAGES] |=
+        (uint64_t)((valid & exist) == exist) << (word % WORD_PAGES);
+}
+
+/* Marks words [from, to) as observed. */
+static void sync_seen(HistoryBlock *b, int64_t from, int64_t to)
+{
+    int64_t first = from / WORD_PAGES, last = (to - 1) / WORD_PAGES, i;
+
+    if (from >= to) {
+        return;
+    }
+    for (i = first; i <= last; i++) {
+        uint64_t mask = ALL_PAGES;
+
+        if (i == first) {
+            mask &= word_from(from % WORD_PAGES);
+        }
+        if (i == last) {
+            mask &= word_to((to - 1) % WORD_PAGES + 1);
+        }
+        b->seen[i] |= mask;
+    }
+}
+
+void mig_page_history_sync(MigPageHistory *h, size_t block, int64_t first_page,
+                           const uint64_t *raw_new, const uint64_t *valid,
+                           int64_t n_pages)
+{
+    HistoryBlock *b;
+    uint64_t *open;
+    int64_t first, whole, i;
+
+    g_assert(block < h->n_blocks);
+    b = &h->block[block];
+    g_assert(first_page >= 0 && first_page % WORD_PAGES == 0);
+    g_assert(n_pages >= 0 && n_pages <= b->pages - first_page);
+    g_assert(n_pages % WORD_PAGES == 0 || first_page + n_pages == b->pages);
+
+    first = first_page / WORD_PAGES;
+    whole = n_pages / WORD_PAGES;
+    open = b->open + first;
+    if (valid) {
+        for (i = 0; i < whole; i++) {
+            sync_word(b, first + i, raw_new[i], valid[i], ALL_PAGES);
+        }
+    } else {
+        for (i = 0; i < whole; i++) {
+            open[i] |= raw_new[i];
+        }
+        sync_seen(b, first, first + whole);
+    }
+    if (n_pages % WORD_PAGES) {
+        sync_word(b, first + whole, raw_new[whole],
+                  valid ? valid[whole] : ALL_PAGES,
+                  word_pages(b, first + whole));
+    }
+}
+
+/* ---- the end of an epoch ---- */
+
+/* What is summed up over all regions. */
+typedef struct EpochSums {
+    double now_squared, before_squared, product;
+} EpochSums;
+
+/* Shifts the words of a region into the history, and counts. */
+static void epoch_close_region(MigPageHistory *h, HistoryBlock *b,
+                               int64_t from, int64_t to, EpochSums *sums)
+{
+    MigPageHistoryStats *stats = &h->stats;
+    int min = h->config.frequent_min;
+    int64_t now = 0, before = 0, i;
+
+    for (i = from; i < to; i++) {
+        uint64_t dirty = b->open[i];
+        uint64_t seen = -(uint64_t)block_seen(b, i);
+        uint64_t age = dirty | seen; /* what is known: found dirty, or seen */
+        uint64_t e0 = b->epoch[0][i], e1 = b->epoch[1][i];
+        uint64_t e2 = b->epoch[2][i], frequent;
+
+        before += word_count(e0 & seen);
+        now += word_count(dirty & seen);
+        e2 = (e2 & ~age) | (e1 & age);
+        e1 = (e1 & ~age) | (e0 & age);
+        e0 = (e0 & ~age) | dirty;
+        b->epoch[0][i] = e0;
+        b->epoch[1][i] = e1;
+        b->epoch[2][i] = e2;
+        b->open[i] = 0;
+
+        frequent = word_class(e0, e1, e2, min);
+        stats->known_pages += word_count(age & word_pages(b, i));
+        stats->dirty_pages += word_count(dirty);
+        stats->frequent_pages += word_count(frequent);
+        stats->frequent_dirty_pages += word_count(frequent & dirty);
+    }
+    stats->regions_dirty += now > 0;
+    h->region_bin[now]++;
+    sums->now_squared += (double)now * now;
+    sums->before_squared += (double)before * before;
+    sums->product += (double)now * before;
+}
+
+static void epoch_close(MigPageHistory *h, int64_t now_ns)
+{
+    int64_t region_words = h->config.region_pages / WORD_PAGES;
+    EpochSums sums = { 0, 0, 0 };
+    int64_t from;
+    size_t i;
+
+    h->stats = (MigPageHistoryStats) {
+        .epochs = h->stats.epochs + 1,
+        .epoch_ns = now_ns - h->epoch_start_ns,
+    };
+    memset(h->region_bin, 0,
+           (h->config.region_pages + 1) * sizeof(*h->region_bin));
+    for (i = 0; i < h->n_blocks; i++) {
+        HistoryBlock *b = &h->block[i];
+
+        for (from = 0; from < b->words; from += region_words) {
+            epoch_close_region(h, b, from, MIN(from + region_words, b->words),
+                               &sums);
+        }
+        memset(b->seen, 0, (b->words + WORD_PAGES - 1) / WORD_PAGES *
+                           sizeof(uint64_t));
+    }
+    h->stats.region_cosine = -1;
+    if (sums.now_squared > 0 && sums.before_squared > 0) {
+        h->stats.region_cosine = sums.product / sqrt(sums.now_squared *
+                                                     sums.before_squared);
+    }
+    h->epoch_start_ns = now_ns;
+}
+
+bool mig_page_history_sync_end(MigPageHistory *h, int64_t now_ns)
+{
+    if (!h->began) {
+        mig_page_history_begin(h, now_ns);
+        return false;
+    }
+    if (now_ns - h->epoch_start_ns < h->config.epoch_ns) {
+        return false;
+    }
+    epoch_close(h, now_ns);
+    return true;
+}
+
+const MigPageHistoryStats *mig_page_history_stats(const MigPageHistory *h)
+{
+    return &h->stats;
+}
+
+int64_t mig_page_history_hot_regions(const MigPageHistory *h, int64_t share_pct)
+{
+    double want = 0, got = 0;
+    int64_t regions = 0, pages;
+
+    if (h->stats.epochs == 0) {
+        return -1;
+    }
+    for (pages = h->config.region_pages; pages > 0; pages--) {
+        want += (double)h->region_bin[pages] * pages * share_pct / 100;
+    }
+    for (pages = h->config.region_pages; pages > 0 && got < want; pages--) {
+        int64_t take = h->region_bin[pages];
+        double need = ceil((want - got) / pages);
+
+        if (need < take) {
+            take = (int64_t)need;
+        }
+        regions += take;
+        got += (double)take * pages;
+    }
+    return regions;
+}
+
+/* ---- the order of sending ---- */
+
+int mig_page_history_stages(const MigPageHistory *h)
+{
+    return h->stats.epochs > 0 ? MIG_PAGE_HISTORY_CLASSES : 1;
+}
+
+/* Of a word's pages, those that may be sent: of class below min. */
+static inline uint64_t next_allowed(const HistoryBlock *b, int64_t word,
+                                    int min)
+{
+    return min < MIG_PAGE_HISTORY_CLASSES ? ~block_class(b, word, min)
+                                          : ALL_PAGES;
+}
+
+int64_t mig_page_history_next(const MigPageHistory *h, size_t block,
+                              const uint64_t *pending, int64_t from_page,
+                              int64_t end_page, int stage, bool withhold)
+{
+    const HistoryBlock *b = &h->block[block];
+    int64_t word, end;
+    uint64_t found;
+    int min;
+
+    g_assert(block < h->n_blocks && end_page <= b->pages);
+    if (from_page >= end_page) {
+        return end_page;
+    }
+    min = stage >= MIG_PAGE_HISTORY_CLASSES - 1 ? MIG_PAGE_HISTORY_CLASSES
+                                                : stage + 1;
+    if (withhold) {
+        min = MIN(min, (int)h->config.frequent_min);
+    }
+
+    word = from_page / WORD_PAGES;
+    end = (end_page + WORD_PAGES - 1) / WORD_PAGES;
+    found = pending[word] & word_from(from_page % WORD_PAGES);
+    for (;;) {
+        if (found) {
+            found &= next_allowed(b, word, min);
+        }
+        if (found) {
+            return MIN(word * WORD_PAGES + __builtin_ctzll(found), end_page);
+        }
+        if (++word >= end) {
+            return end_page;
+        }
+        found = pending[word];
+    }
+}
+
+int mig_page_history_class(const MigPageHistory *h, size_t block, int64_t page)
+{
+    return mig_page_history_range_class(h, block, page, 1);
+}
+
+bool mig_page_history_is_frequent(const MigPageHistory *h, size_t block,
+                                  int64_t page)
+{
+    return mig_page_history_class(h, block, page) >= h->config.frequent_min;
+}
+
+/* A word's pages within [from_page, end_page). */
+static inline uint64_t word_within(int64_t word, int64_t from_page,
+                                   int64_t end_page)
+{
+    uint64_t mask = ALL_PAGES;
+
+    if (word == from_page / WORD_PAGES) {
+        mask &= word_from(from_page % WORD_PAGES);
+    }
+    if (word == (end_page - 1) / WORD_PAGES) {
+        mask &= word_to((end_page - 1) % WORD_PAGES + 1);
+    }
+    return mask;
+}
+
+int mig_page_history_range_class(const MigPageHistory *h, size_t block,
+                                 int64_t first_page, int64_t n_pages)
+{
+    const HistoryBlock *b = &h->block[block];
+    int64_t end_page = first_page + n_pages, word;
+    uint64_t any[MIG_PAGE_HISTORY_CLASSES] = { 0 };
+    int c;
+
+    g_assert(block < h->n_blocks && first_page >= 0 && n_pages > 0 &&
+             end_page <= b->pages);
+    for (word = first_page / WORD_PAGES; word * WORD_PAGES < end_page; word++) {
+        uint64_t mask = word_within(word, first_page, end_page);
+
+        for (c = 1; c < MIG_PAGE_HISTORY_CLASSES; c++) {
+            any[c] |= block_class(b, word, c) & mask;
+        }
+    }
+    for (c = MIG_PAGE_HISTORY_CLASSES - 1; c > 0; c--) {
+        if (any[c]) {
+            break;
+        }
+    }
+    return c;
+}
+
+void mig_page_history_count(const MigPageHistory *h, size_t block,
+                            const uint64_t *pending, int64_t from_page,
+                            int64_t end_page,
+                            int64_t count[MIG_PAGE_HISTORY_CLASSES],
+                            int64_t *frequent)
+{
+    const HistoryBlock *b = &h->block[block];
+    int64_t at_least[MIG_PAGE_HISTORY_CLASSES + 1] = { 0 };
+    int64_t word;
+    int c;
+
+    g_assert(block < h->n_blocks && from_page >= 0 && end_page <= b->pages);
+    for (word = from_page / WORD_PAGES; word * WORD_PAGES < end_page; word++) {
+        uint64_t found = pending[word] & word_within(word, from_page, end_page);
+
+        if (found) {
+            for (c = 0; c < MIG_PAGE_HISTORY_CLASSES; c++) {
+                at_least[c] += word_count(found & block_class(b, word, c));
+            }
+        }
+    }
+    for (c = 0; c < MIG_PAGE_HISTORY_CLASSES; c++) {
+        count[c] = at_least[c] - at_least[c + 1];
+    }
+    if (frequent) {
+        *frequent = at_least[h->config.frequent_min];
+    }
+}
