@@ -13,7 +13,7 @@ BUILD_PACKAGES=(
 # Downloaded and unpacked by scripts/guest, not installed.
 GUEST_PACKAGES=(linux-image-cloud-amd64 busybox-static stress-ng)
 # The engine alone, its tests, and those of the scripts.
-ENGINE_PACKAGES=(gcc libc6-dev binutils ninja-build pkg-config libglib2.0-dev python3 python3-venv)
+ENGINE_PACKAGES=(gcc libc6-dev binutils ninja-build pkg-config libglib2.0-dev libzstd-dev python3 python3-venv)
 
 # packages_known PACKAGE...: has apt's lists read where they do not even know these packages, as in a new container.
 # A refusal is no error: whoever needs the packages says so.
