@@ -1,11 +1,10 @@
 /*
  * Per-page update history in bit planes.  See page-history.h for the terms.
  *
- * Four planes a block: what the open epoch has accumulated, and the last three
- * closed epochs, a shift register of one bit a page each.  A page's class is
- * the number of ones in its register; class >= 1, >= 2 and 3 are "or",
- * majority and "and" of three words, so that nothing here ever looks at a
- * single page but where the caller asks for one.
+ * Three planes a block: what the open epoch has accumulated, and a counter of
+ * two bits a page, bit-sliced.  "Class 1 or more", "2 or more" and "3" are
+ * "or", the high bit, and "and" of two words, so that nothing here ever looks
+ * at a single page but where the caller asks for one.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +12,8 @@
 
 #define WORD_PAGES 64
 #define ALL_PAGES (~UINT64_C(0))
+/* Counts of a region's dirty pages have 16 bits. */
+#define REGION_PAGES_MAX 32768
 
 const MigPageHistoryConfig mig_page_history_defaults = {
     .epoch_ns = INT64_C(500000000),
@@ -24,8 +25,9 @@ typedef struct HistoryBlock {
     int64_t pages;
     int64_t words;
     uint64_t *open;             /* dirty in the open epoch */
-    uint64_t *epoch[3];         /* in the last three, [0] the latest */
-    uint64_t *seen;             /* a bit a word: observed in the open epoch */
+    uint64_t *low, *high;       /* the counter */
+    uint64_t *seen;             /* a bit a word: looked at in the open epoch */
+    uint16_t *region;           /* dirty pages in the last epoch known */
 } HistoryBlock;
 
 struct MigPageHistory {
@@ -34,6 +36,8 @@ struct MigPageHistory {
     HistoryBlock *block;
     uint64_t *words;            /* all planes of all blocks */
     int64_t n_words;
+    uint16_t *regions;          /* of all blocks */
+    int64_t n_regions;
     int64_t *region_bin;        /* [n]: regions with n dirty pages */
     int64_t epoch_start_ns;
     bool began;
@@ -72,19 +76,18 @@ static inline uint64_t word_to(int64_t to)
     return ALL_PAGES >> (WORD_PAGES - to);
 }
 
-/* Pages of class min or more; min is 1 to 3, anything above gives none. */
-static inline uint64_t word_class(uint64_t e0, uint64_t e1, uint64_t e2,
-                                  int min)
+/* Pages of class min or more. */
+static inline uint64_t word_class(uint64_t low, uint64_t high, int min)
 {
     switch (min) {
     case 0:
         return ALL_PAGES;
     case 1:
-        return e0 | e1 | e2;
+        return high | low;
     case 2:
-        return (e0 & (e1 | e2)) | (e1 & e2);
+        return high;
     case 3:
-        return e0 & e1 & e2;
+        return high & low;
     default:
         return 0;
     }
@@ -92,8 +95,18 @@ static inline uint64_t word_class(uint64_t e0, uint64_t e1, uint64_t e2,
 
 static inline uint64_t block_class(const HistoryBlock *b, int64_t word, int min)
 {
-    return word_class(b->epoch[0][word], b->epoch[1][word], b->epoch[2][word],
-                      min);
+    return word_class(b->low[word], b->high[word], min);
+}
+
+static inline int64_t divide_up(int64_t n, int64_t by)
+{
+    return (n + by - 1) / by;
+}
+
+/* Words of the "seen" bits. */
+static inline int64_t block_seen_words(const HistoryBlock *b)
+{
+    return divide_up(b->words, WORD_PAGES);
 }
 
 static inline bool block_seen(const HistoryBlock *b, int64_t word)
@@ -108,17 +121,20 @@ MigPageHistory *mig_page_history_new(const int64_t *block_pages,
                                      const MigPageHistoryConfig *config)
 {
     MigPageHistory *h = g_new0(MigPageHistory, 1);
+    int64_t region_words;
+    uint16_t *region;
     uint64_t *at;
     size_t i;
-    int e;
 
     h->config = config ? *config : mig_page_history_defaults;
     g_assert(h->config.epoch_ns >= 0);
     g_assert(h->config.frequent_min >= 1 &&
              h->config.frequent_min < MIG_PAGE_HISTORY_CLASSES);
     g_assert(h->config.region_pages > 0 &&
+             h->config.region_pages <= REGION_PAGES_MAX &&
              h->config.region_pages % WORD_PAGES == 0);
 
+    region_words = h->config.region_pages / WORD_PAGES;
     h->n_blocks = n_blocks;
     h->block = g_new0(HistoryBlock, n_blocks);
     for (i = 0; i < n_blocks; i++) {
@@ -126,22 +142,24 @@ MigPageHistory *mig_page_history_new(const int64_t *block_pages,
 
         g_assert(block_pages[i] > 0);
         b->pages = block_pages[i];
-        b->words = (b->pages + WORD_PAGES - 1) / WORD_PAGES;
-        h->n_words += 4 * b->words + (b->words + WORD_PAGES - 1) / WORD_PAGES;
+        b->words = divide_up(b->pages, WORD_PAGES);
+        h->n_words += 3 * b->words + block_seen_words(b);
+        h->n_regions += divide_up(b->words, region_words);
     }
     h->words = g_new0(uint64_t, h->n_words);
+    h->regions = g_new0(uint16_t, h->n_regions);
     at = h->words;
+    region = h->regions;
     for (i = 0; i < n_blocks; i++) {
         HistoryBlock *b = &h->block[i];
 
         b->open = at;
-        at += b->words;
-        for (e = 0; e < 3; e++) {
-            b->epoch[e] = at;
-            at += b->words;
-        }
-        b->seen = at;
-        at += (b->words + WORD_PAGES - 1) / WORD_PAGES;
+        b->low = b->open + b->words;
+        b->high = b->low + b->words;
+        b->seen = b->high + b->words;
+        at = b->seen + block_seen_words(b);
+        b->region = region;
+        region += divide_up(b->words, region_words);
     }
     h->region_bin = g_new0(int64_t, h->config.region_pages + 1);
     h->stats = (MigPageHistoryStats) { 0, -1, -1, -1, -1, -1, -1, -1 };
@@ -152,6 +170,7 @@ void mig_page_history_free(MigPageHistory *h)
 {
     if (h) {
         g_free(h->region_bin);
+        g_free(h->regions);
         g_free(h->words);
         g_free(h->block);
         g_free(h);
@@ -162,6 +181,7 @@ int64_t mig_page_history_bytes(const MigPageHistory *h)
 {
     return sizeof(*h) + h->n_blocks * sizeof(*h->block) +
            h->n_words * sizeof(*h->words) +
+           h->n_regions * sizeof(*h->regions) +
            (h->config.region_pages + 1) * sizeof(*h->region_bin);
 }
 
@@ -175,8 +195,7 @@ void mig_page_history_begin(MigPageHistory *h, int64_t now_ns)
         HistoryBlock *b = &h->block[i];
 
         memset(b->open, 0, b->words * sizeof(uint64_t));
-        memset(b->seen, 0, (b->words + WORD_PAGES - 1) / WORD_PAGES *
-                           sizeof(uint64_t));
+        memset(b->seen, 0, block_seen_words(b) * sizeof(uint64_t));
     }
     h->epoch_start_ns = now_ns;
     h->began = true;
@@ -253,49 +272,51 @@ typedef struct EpochSums {
     double now_squared, before_squared, product;
 } EpochSums;
 
-/* Shifts the words of a region into the history, and counts. */
+/* Counts the open epoch's words of a region into their counters. */
 static void epoch_close_region(MigPageHistory *h, HistoryBlock *b,
-                               int64_t from, int64_t to, EpochSums *sums)
+                               int64_t from, int64_t to, uint16_t *region,
+                               EpochSums *sums)
 {
     MigPageHistoryStats *stats = &h->stats;
     int min = h->config.frequent_min;
-    int64_t now = 0, before = 0, i;
+    int64_t known = 0, dirty = 0, frequent = 0, both = 0, i;
 
     for (i = from; i < to; i++) {
-        uint64_t dirty = b->open[i];
         uint64_t seen = -(uint64_t)block_seen(b, i);
-        uint64_t age = dirty | seen; /* what is known: found dirty, or seen */
-        uint64_t e0 = b->epoch[0][i], e1 = b->epoch[1][i];
-        uint64_t e2 = b->epoch[2][i], frequent;
+        uint64_t up = b->open[i], down = seen & ~up;
+        uint64_t low = b->low[i], high = b->high[i];
+        uint64_t keep = ~(up | down), hot;
 
-        before += word_count(e0 & seen);
-        now += word_count(dirty & seen);
-        e2 = (e2 & ~age) | (e1 & age);
-        e1 = (e1 & ~age) | (e0 & age);
-        e0 = (e0 & ~age) | dirty;
-        b->epoch[0][i] = e0;
-        b->epoch[1][i] = e1;
-        b->epoch[2][i] = e2;
+        /* Saturating: up from 3 stays at 3, down from 0 at 0. */
+        b->low[i] = (up & (~low | high)) | (down & ~low & high) | (keep & low);
+        b->high[i] = (up & (low | high)) | (down & low & high) | (keep & high);
         b->open[i] = 0;
 
-        frequent = word_class(e0, e1, e2, min);
-        stats->known_pages += word_count(age & word_pages(b, i));
-        stats->dirty_pages += word_count(dirty);
-        stats->frequent_pages += word_count(frequent);
-        stats->frequent_dirty_pages += word_count(frequent & dirty);
+        hot = word_class(b->low[i], b->high[i], min);
+        known += word_count((up | seen) & word_pages(b, i));
+        dirty += word_count(up);
+        frequent += word_count(hot);
+        both += word_count(hot & up);
     }
-    stats->regions_dirty += now > 0;
-    h->region_bin[now]++;
-    sums->now_squared += (double)now * now;
-    sums->before_squared += (double)before * before;
-    sums->product += (double)now * before;
+    stats->known_pages += known;
+    stats->dirty_pages += dirty;
+    stats->frequent_pages += frequent;
+    stats->frequent_dirty_pages += both;
+    if (known == 0) {
+        return;
+    }
+    stats->regions_dirty += dirty > 0;
+    h->region_bin[dirty]++;
+    sums->now_squared += (double)dirty * dirty;
+    sums->before_squared += (double)*region * *region;
+    sums->product += (double)dirty * *region;
+    *region = dirty;
 }
 
 static void epoch_close(MigPageHistory *h, int64_t now_ns)
 {
     int64_t region_words = h->config.region_pages / WORD_PAGES;
     EpochSums sums = { 0, 0, 0 };
-    int64_t from;
     size_t i;
 
     h->stats = (MigPageHistoryStats) {
@@ -307,12 +328,13 @@ static void epoch_close(MigPageHistory *h, int64_t now_ns)
     for (i = 0; i < h->n_blocks; i++) {
         HistoryBlock *b = &h->block[i];
 
+        int64_t from, r = 0;
+
         for (from = 0; from < b->words; from += region_words) {
             epoch_close_region(h, b, from, MIN(from + region_words, b->words),
-                               &sums);
+                               &b->region[r++], &sums);
         }
-        memset(b->seen, 0, (b->words + WORD_PAGES - 1) / WORD_PAGES *
-                           sizeof(uint64_t));
+        memset(b->seen, 0, block_seen_words(b) * sizeof(uint64_t));
     }
     h->stats.region_cosine = -1;
     if (sums.now_squared > 0 && sums.before_squared > 0) {
@@ -342,24 +364,20 @@ const MigPageHistoryStats *mig_page_history_stats(const MigPageHistory *h)
 
 int64_t mig_page_history_hot_regions(const MigPageHistory *h, int64_t share_pct)
 {
-    double want = 0, got = 0;
-    int64_t regions = 0, pages;
+    int64_t want = 0, regions = 0, pages;
 
     if (h->stats.epochs == 0) {
         return -1;
     }
+    /* In hundredths of pages. */
     for (pages = h->config.region_pages; pages > 0; pages--) {
-        want += (double)h->region_bin[pages] * pages * share_pct / 100;
+        want += h->region_bin[pages] * pages * share_pct;
     }
-    for (pages = h->config.region_pages; pages > 0 && got < want; pages--) {
-        int64_t take = h->region_bin[pages];
-        double need = ceil((want - got) / pages);
+    for (pages = h->config.region_pages; pages > 0 && want > 0; pages--) {
+        int64_t take = MIN(divide_up(want, pages * 100), h->region_bin[pages]);
 
-        if (need < take) {
-            take = (int64_t)need;
-        }
         regions += take;
-        got += (double)take * pages;
+        want -= take * pages * 100;
     }
     return regions;
 }

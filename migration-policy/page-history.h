@@ -22,15 +22,25 @@
  *   epoch    the syncs of at least epoch_ns, taken together: a page is dirty
  *            in it if any of them found it dirty.  History is counted in
  *            epochs, so that it means rates and not how often somebody looked.
- *   class    of a page: in how many of the last 3 epochs it was dirty, 0 cold
- *            to 3 hottest.
+ *   class    of a page, 0 cold to 3 hottest: a counter that goes up by one for
+ *            each epoch in which the page was dirty, and down for each in which
+ *            it was not, within 0..3.  A page that is more likely than not to
+ *            be written during an epoch ends up at 3, the others at 0.
  *   stage    n: pages of class n or less may be sent.  The last stage sends
  *            everything, so that a round that goes through the stages in
  *            order leaves nothing out.
- *   frequent a page of class frequent_min or more: dirty in that many of the
- *            last 3 epochs.
+ *   frequent a page of class frequent_min or more.
  *   unknown  a page that nobody looked at during an epoch (its log was not
- *            cleared): keeps its history as it is.
+ *            cleared): keeps its class.
+ *
+ * Using the stages.  A round goes through them in order, the bitmap refreshed
+ * before each: a hot page that is written again before its turn is sent once.
+ * Where the bitmap is refreshed more often than that (a policy asks for it),
+ * start again at stage 0 after each refresh, as soon as there is more than one
+ * stage: always the coldest page next keeps the most pages clean.  On a model
+ * of this (see docs/page-history.md) that is worth far more than the stages of
+ * a round by themselves.  Without history (one stage) never start again: the
+ * front of memory would be sent over and over.
  *
  * Like the policies it reads no clock and takes no lock: the caller serialises
  * calls.  Nothing is allocated after mig_page_history_new().
@@ -50,25 +60,25 @@ typedef struct MigPageHistory MigPageHistory;
 typedef struct MigPageHistoryConfig {
     int64_t epoch_ns;           /* least length of an epoch */
     int64_t frequent_min;       /* class from which on a page is frequent, 1-3 */
-    int64_t region_pages;       /* of the histogram; a multiple of 64 */
+    int64_t region_pages;       /* of the histogram; 64, 128, .. 32768 */
 } MigPageHistoryConfig;
 
-/* 500 ms; 2 of 3 epochs; regions of 512 pages (2 MiB of 4 KiB pages). */
+/* 500 ms; class 2; regions of 512 pages (2 MiB of 4 KiB pages). */
 extern const MigPageHistoryConfig mig_page_history_defaults;
 
 /* What the last closed epoch tells.  -1 as long as none was closed. */
 typedef struct MigPageHistoryStats {
     int64_t epochs;             /* closed so far; 0 is a known zero */
     int64_t epoch_ns;           /* length of the last one */
-    int64_t known_pages;        /* pages that were observed in it */
+    int64_t known_pages;        /* pages that were looked at in it */
     int64_t dirty_pages;        /* distinct pages found dirty in it */
     int64_t frequent_pages;     /* in the frequent set, at its end */
     int64_t frequent_dirty_pages; /* of dirty_pages, those in that set */
-    /* Over the regions that were observed in it: */
+    /* Over the regions of which any page was looked at: */
     int64_t regions_dirty;      /* with at least one dirty page */
     /*
-     * Cosine of the angle between this epoch's dirty pages by region and the
-     * epoch's before: 1 is the same pattern, 0 nothing in common.  -1: not
+     * Cosine of the angle between the dirty pages by region of this epoch and
+     * of the one before: 1 is the same pattern, 0 nothing in common.  -1: not
      * known, one of the two has no dirty page.
      */
     double region_cosine;
@@ -85,7 +95,10 @@ MigPageHistory *mig_page_history_new(const int64_t *block_pages,
                                      const MigPageHistoryConfig *config);
 void mig_page_history_free(MigPageHistory *h);
 
-/* All of its memory, in bytes: 4 bits a page, and 1/64 for what is known. */
+/*
+ * All of its memory, in bytes: with the defaults 3 + 1/64 + 1/32 bits a page
+ * (planes, what was looked at, regions) and a few KiB.
+ */
 int64_t mig_page_history_bytes(const MigPageHistory *h);
 
 /*
