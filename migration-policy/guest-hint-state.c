@@ -180,13 +180,13 @@ static MigHintClient *hint_add(MigHintState *s, const MigHintEvent *event)
     MigHintClient *stale, *c = NULL;
     int i;
 
-    if (s->n_clients[event->source] == max &&
-        event->source == MIG_HINT_GUEST && (stale = hint_find_stale(s))) {
-        /* What a guest does not state again has gone: make room. */
-        hint_drop(s, stale);
-    }
     if (s->n_clients[event->source] == max) {
-        return NULL;
+        /* What a guest does not state again has gone: make room. */
+        stale = event->source == MIG_HINT_GUEST ? hint_find_stale(s) : NULL;
+        if (!stale) {
+            return NULL;
+        }
+        hint_drop(s, stale);
     }
     for (i = 0; i < MIG_HINT_CLIENTS_MAX && !c; i++) {
         if (!s->client[i].id[0]) {
