@@ -203,6 +203,7 @@ struct MigPolicy {
     MigPolicySample last;       /* clocks and counters: highest so far */
     MigPolicyForecast exact_forecast; /* of the last exact sample */
     MigPolicyOutlook exact_outlook;
+    MigPolicyWorkload exact_workload;
     int64_t exact_ns;           /* elapsed at it, -1: none yet */
     int64_t sync_cost_ns;       /* what the next refresh is expected to take */
     int64_t failing_since_ns;   /* elapsed, -1: it is not */
@@ -329,6 +330,15 @@ const MigPolicyOps *mig_policy_ops(const MigPolicy *p)
     return p->ops;
 }
 
+void mig_policy_history_config(const MigPolicy *p,
+                               MigPageHistoryConfig *config)
+{
+    *config = mig_page_history_defaults;
+    if (p->ops->history_config) {
+        p->ops->history_config(p->state, config);
+    }
+}
+
 /* ---- driver: pure helpers ---- */
 
 int64_t mig_policy_effective_ceiling_ns(const MigPolicySample *sample)
@@ -395,6 +405,7 @@ static void mig_policy_sanitise(MigPolicy *p, const MigPolicySample *in,
     s->ram_bytes = in->ram_bytes > 0 ? in->ram_bytes : p->ram_bytes;
     s->page_bytes = in->page_bytes > 0 ? in->page_bytes : p->page_bytes;
     s->pending_bytes = mig_known(in->pending_bytes);
+    s->withheld_bytes = mig_known(in->withheld_bytes);
     s->dirtied_pages = mig_counter(in->dirtied_pages, last->dirtied_pages);
     s->sent_bytes = mig_counter(in->sent_bytes, last->sent_bytes);
     s->bandwidth_bps = mig_known(in->bandwidth_bps);
@@ -449,6 +460,7 @@ static void mig_policy_carry_over(const MigPolicy *p, const MigPolicySample *s,
     }
     v->forecast = p->exact_forecast;
     v->outlook = p->exact_outlook;
+    v->workload = p->exact_workload;
     if (v->forecast.eta_ns >= 0) {
         v->forecast.eta_ns = MAX(v->forecast.eta_ns -
                                  (s->elapsed_ns - p->exact_ns), 0);
@@ -625,6 +637,10 @@ void mig_policy_decide(MigPolicy *p, const MigPolicySample *sample,
         mig_policy_apply_ceiling(p, &s, verdict);
     }
     mig_policy_apply_action(p, &s, verdict);
+    if (!s.history || (verdict->action != MIG_ACTION_CONTINUE &&
+                       verdict->action != MIG_ACTION_THROTTLE)) {
+        verdict->withhold = false;
+    }
 
     if (verdict->action == MIG_ACTION_SWITCHOVER) {
         verdict->forecast.rounds = 0;
@@ -637,6 +653,7 @@ void mig_policy_decide(MigPolicy *p, const MigPolicySample *sample,
         p->exact_ns = s.elapsed_ns;
         p->exact_forecast = verdict->forecast;
         p->exact_outlook = verdict->outlook;
+        p->exact_workload = verdict->workload;
         /* Falls slowly: one cheap sync does not make the next one cheap. */
         p->sync_cost_ns = MAX(s.sync_cost_ns, p->sync_cost_ns -
                                               p->sync_cost_ns / 8);
@@ -671,6 +688,24 @@ static const struct {
     [MIG_OUTLOOK_NOT_CONVERGING] = {
         "not-converging", "It will get neither within the downtime limit nor "
                           "within the downtime ceiling by itself."
+    },
+}, mig_workloads[] = {
+    [MIG_WORKLOAD_UNKNOWN] = {
+        "unknown", "It is not known yet how the guest writes."
+    },
+    [MIG_WORKLOAD_IDLE] = {
+        "idle", "The guest writes next to nothing."
+    },
+    [MIG_WORKLOAD_WRITE_LIGHT] = {
+        "write-light", "The guest writes less than the link carries."
+    },
+    [MIG_WORKLOAD_LOCALISED] = {
+        "localised", "The guest writes a small part of its memory over and "
+                     "over."
+    },
+    [MIG_WORKLOAD_MEMORY_INTENSIVE] = {
+        "memory-intensive", "The guest keeps writing to more memory than the "
+                            "link carries."
     },
 }, mig_reasons[] = {
     [MIG_REASON_NONE] = {
@@ -726,6 +761,26 @@ static const struct {
         "classic-not-shrinking", "The last round was larger than the one "
                                  "before it."
     },
+    [MIG_REASON_HISTORY_UNKNOWN] = {
+        "history-unknown", "It is not known yet which pages the guest writes "
+                           "often."
+    },
+    [MIG_REASON_HOT_SET_CHANGING] = {
+        "hot-set-changing", "What is left to send is still changing, or is "
+                            "not all written often."
+    },
+    [MIG_REASON_HOT_SET_STABLE] = {
+        "hot-set-stable", "Little but the pages that are written all the time "
+                          "is left to send."
+    },
+    [MIG_REASON_PATTERN_CHANGING] = {
+        "pattern-changing", "The way in which the guest writes memory still "
+                            "changes, or what it writes gets less."
+    },
+    [MIG_REASON_MEMORY_INTENSIVE] = {
+        "memory-intensive", "The guest keeps writing to the same memory "
+                            "faster than it can be sent."
+    },
     [MIG_REASON_ABOVE_CEILING] = {
         "above-ceiling", "The policy would switch over, but the guest would "
                          "be stopped for longer than the downtime ceiling."
@@ -746,6 +801,7 @@ static const struct {
 
 G_STATIC_ASSERT(G_N_ELEMENTS(mig_action_names) == MIG_ACTION__MAX);
 G_STATIC_ASSERT(G_N_ELEMENTS(mig_outlooks) == MIG_OUTLOOK__MAX);
+G_STATIC_ASSERT(G_N_ELEMENTS(mig_workloads) == MIG_WORKLOAD__MAX);
 G_STATIC_ASSERT(G_N_ELEMENTS(mig_reasons) == MIG_REASON__MAX);
 
 const char *mig_policy_action_name(MigPolicyAction action)
@@ -764,6 +820,18 @@ const char *mig_policy_outlook_text(MigPolicyOutlook outlook)
 {
     return (unsigned)outlook < MIG_OUTLOOK__MAX ? mig_outlooks[outlook].text
                                                 : "Unknown outlook.";
+}
+
+const char *mig_policy_workload_name(MigPolicyWorkload workload)
+{
+    return (unsigned)workload < MIG_WORKLOAD__MAX
+           ? mig_workloads[workload].name : "unknown";
+}
+
+const char *mig_policy_workload_text(MigPolicyWorkload workload)
+{
+    return (unsigned)workload < MIG_WORKLOAD__MAX
+           ? mig_workloads[workload].text : "Unknown workload.";
 }
 
 const char *mig_policy_reason_name(MigPolicyReason reason)

@@ -20,7 +20,7 @@
 #ifndef MIG_POLICY_H
 #define MIG_POLICY_H
 
-#include "env.h"
+#include "page-history.h"
 
 #define MIG_POLICY_UNKNOWN (-1)
 #define MIG_POLICY_NS_PER_MS INT64_C(1000000)
@@ -67,6 +67,16 @@ typedef enum MigPolicyOutlook {
     MIG_OUTLOOK__MAX,
 } MigPolicyOutlook;
 
+/* What kind of writer the guest is, where a policy can tell. */
+typedef enum MigPolicyWorkload {
+    MIG_WORKLOAD_UNKNOWN,
+    MIG_WORKLOAD_IDLE,
+    MIG_WORKLOAD_WRITE_LIGHT,   /* the link carries its writes easily */
+    MIG_WORKLOAD_LOCALISED,     /* writes few pages, over and over */
+    MIG_WORKLOAD_MEMORY_INTENSIVE, /* writes more than the link carries */
+    MIG_WORKLOAD__MAX,
+} MigPolicyWorkload;
+
 /* Why.  Each has a name and one sentence: mig_policy_reason_name(), _text(). */
 typedef enum MigPolicyReason {
     MIG_REASON_NONE,                /* no sample seen yet */
@@ -85,6 +95,11 @@ typedef enum MigPolicyReason {
     MIG_REASON_CLASSIC_FEW_PAGES,
     MIG_REASON_CLASSIC_SENT_LIMIT,
     MIG_REASON_CLASSIC_NOT_SHRINKING,
+    MIG_REASON_HISTORY_UNKNOWN,     /* no epoch of the page history yet */
+    MIG_REASON_HOT_SET_CHANGING,
+    MIG_REASON_HOT_SET_STABLE,
+    MIG_REASON_PATTERN_CHANGING,
+    MIG_REASON_MEMORY_INTENSIVE,
     MIG_REASON_ABOVE_CEILING,       /* policy would stop, ceiling forbids */
     MIG_REASON_CEILING_ACTION,      /* convergence-action, because of that */
     MIG_REASON_TIMEOUT_ACTION,      /* convergence-action, budget spent */
@@ -104,6 +119,7 @@ typedef struct MigPolicySample {
     int64_t ram_bytes;          /* all RAM that is migrated */
     int64_t page_bytes;
     int64_t pending_bytes;      /* RAM known to be dirty and not yet sent */
+    int64_t withheld_bytes;     /* of these, held back by verdict.withhold */
     int64_t dirtied_pages;      /* found newly dirty at syncs, cumulative */
     int64_t sent_bytes;         /* put on the wire, cumulative */
     int64_t bandwidth_bps;      /* measured over link-busy time, smoothed */
@@ -115,6 +131,11 @@ typedef struct MigPolicySample {
     int64_t downtime_ceiling_ns; /* 0: no ceiling */
     int64_t timeout_ns;         /* 0: no time budget */
     MigPolicyAction on_failure; /* convergence-action; CONTINUE by default */
+    /*
+     * Of the pages, up to this sync; NULL: none is kept.  At a tick it is that
+     * of the last sync.
+     */
+    const MigPageHistory *history;
 } MigPolicySample;
 
 /* What is expected to happen.  Every field is -1 until it is known. */
@@ -138,6 +159,15 @@ typedef struct MigPolicyVerdict {
     int64_t throttle_pct;
     /* Refresh wanted this long after the sample; -1: none in this round. */
     int64_t next_sync_ns;
+    /*
+     * Until the next verdict, do not send the pages of the history's frequent
+     * set.  They stay dirty, count as pending, and are sent once the guest is
+     * stopped.  When nothing else is left to send the caller syncs, or waits
+     * until it may; it never spins.  Only with CONTINUE or THROTTLE, and only
+     * where sample.history is there.
+     */
+    bool withhold;
+    MigPolicyWorkload workload; /* at a tick: of the last exact sample */
     MigPolicyForecast forecast;
 } MigPolicyVerdict;
 
@@ -173,6 +203,12 @@ typedef struct MigPolicyOps {
     const char *summary;        /* required; one line for a person */
     /* The policy's rule is not bounded by downtime-ceiling (baselines). */
     bool ignores_ceiling;
+    /*
+     * The caller keeps a page history and puts it into the samples.  A policy
+     * that asks for it must still make sense without (allocation failed, a
+     * test).
+     */
+    bool needs_history;
     const MigPolicyTunable *tunables;   /* optional */
     size_t n_tunables;
     size_t state_bytes;         /* zeroed and handed to every hook */
@@ -184,6 +220,11 @@ typedef struct MigPolicyOps {
     void (*init)(void *state, const MigPolicySetup *setup);
     /* Optional.  Called once by mig_policy_free(). */
     void (*release)(void *state);
+    /*
+     * Optional.  Called by mig_policy_history_config(), before the first
+     * sample; config arrives with the driver's values.
+     */
+    void (*history_config)(const void *state, MigPageHistoryConfig *config);
 } MigPolicyOps;
 
 /* ---- registry (policy.c) ---- */
@@ -238,6 +279,14 @@ void mig_policy_free(MigPolicy *p);
 const MigPolicyOps *mig_policy_ops(const MigPolicy *p);
 
 /*
+ * How the page history for this policy is to be made.  Whoever keeps a history
+ * calls it once, whether the policy needs one or not, before
+ * mig_page_history_new().
+ */
+void mig_policy_history_config(const MigPolicy *p,
+                               MigPageHistoryConfig *config);
+
+/*
  * The verdict on one sample.  In this order: the forecast is brought up to
  * date, the policy is asked, QEMU's own rule overrides it when the pending set
  * is small enough (exact samples only), the ceiling and the time budget are
@@ -254,6 +303,8 @@ void mig_policy_decide(MigPolicy *p, const MigPolicySample *sample,
 const char *mig_policy_action_name(MigPolicyAction action);
 const char *mig_policy_outlook_name(MigPolicyOutlook outlook);
 const char *mig_policy_outlook_text(MigPolicyOutlook outlook);
+const char *mig_policy_workload_name(MigPolicyWorkload workload);
+const char *mig_policy_workload_text(MigPolicyWorkload workload);
 const char *mig_policy_reason_name(MigPolicyReason reason);
 const char *mig_policy_reason_text(MigPolicyReason reason);
 

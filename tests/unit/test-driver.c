@@ -14,6 +14,8 @@ static struct {
     MigPolicyAction action;
     int64_t next_sync_ns;
     MigPolicyOutlook outlook;   /* __MAX: leave it */
+    MigPolicyWorkload workload; /* __MAX: leave it */
+    bool withhold;
     MigPolicySample seen;
     MigPolicyVerdict arrived;
     int inits, releases;
@@ -25,6 +27,10 @@ static void puppet_decide(void *state, const MigPolicySample *sample,
     puppet.seen = *sample;
     puppet.arrived = *verdict;
     verdict->action = puppet.action;
+    verdict->withhold = puppet.withhold;
+    if (puppet.workload != MIG_WORKLOAD__MAX) {
+        verdict->workload = puppet.workload;
+    }
     verdict->reason = MIG_REASON_DIP;
     verdict->next_sync_ns = puppet.next_sync_ns;
     if (puppet.outlook != MIG_OUTLOOK__MAX) {
@@ -46,6 +52,14 @@ static void puppet_release(void *state)
     puppet.releases++;
 }
 
+static void puppet_history_config(const void *state,
+                                  MigPageHistoryConfig *config)
+{
+    g_assert_cmpint(config->frequent_min, ==,
+                    mig_page_history_defaults.frequent_min);
+    config->frequent_min = 3;
+}
+
 static const MigPolicyTunable puppet_tunables[] = {
     { "puppet-string", 0, 10, 7, "knots", "A test." },
 };
@@ -59,6 +73,7 @@ static const MigPolicyOps puppet_ops = {
     .state_bytes = sizeof(int64_t),
     .init = puppet_init,
     .release = puppet_release,
+    .history_config = puppet_history_config,
 };
 
 static MigPolicy *puppet_new(MigPolicyAction action, int64_t next_sync_ns)
@@ -66,6 +81,8 @@ static MigPolicy *puppet_new(MigPolicyAction action, int64_t next_sync_ns)
     puppet.action = action;
     puppet.next_sync_ns = next_sync_ns;
     puppet.outlook = MIG_OUTLOOK__MAX;
+    puppet.withhold = false;
+    puppet.workload = MIG_WORKLOAD__MAX;
     return test_new("puppet", 0, NULL, NULL);
 }
 
@@ -125,6 +142,7 @@ static void test_sanitise(void)
     g_assert_cmpint(puppet.seen.ram_bytes, ==, TEST_RAM);
     g_assert_cmpint(puppet.seen.page_bytes, ==, PAGE);
     g_assert_cmpint(puppet.seen.pending_bytes, ==, -1);
+    g_assert_cmpint(puppet.seen.withheld_bytes, ==, -1);
     g_assert_cmpint(puppet.seen.dirtied_pages, ==, -1);
     g_assert_cmpint(puppet.seen.sent_bytes, ==, -1);
     g_assert_cmpint(puppet.seen.bandwidth_bps, ==, -1);
@@ -218,6 +236,61 @@ static void test_native_rule(void)
     s.pending_bytes = 0;
     v = test_decide(p, s);
     g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+    mig_policy_free(p);
+}
+
+/* Nothing is held back without a history, nor once the guest is stopped. */
+static void test_withhold(void)
+{
+    static const int64_t pages[] = { 64 };
+    MigPageHistory *h = mig_page_history_new(pages, 1, NULL);
+    MigPolicy *p = puppet_new(MIG_ACTION_CONTINUE, -1);
+    MigPolicySample s = test_sample(MIG_SAMPLE_REFRESH, 1, SEC, 100 * MIB);
+
+    g_assert_false(test_decide(p, s).withhold);
+    puppet.withhold = true;
+    g_assert_false(test_decide(p, s).withhold);
+    s.history = h;
+    g_assert_true(test_decide(p, s).withhold);
+    g_assert_true(puppet.seen.history == h);
+    puppet.action = MIG_ACTION_SWITCHOVER;
+    g_assert_false(test_decide(p, s).withhold);
+    puppet.action = MIG_ACTION_CONTINUE;
+    s.pending_bytes = 0;
+    g_assert_false(test_decide(p, s).withhold);
+    mig_policy_free(p);
+    mig_page_history_free(h);
+}
+
+static void test_workload(void)
+{
+    MigPolicy *p = puppet_new(MIG_ACTION_CONTINUE, -1);
+    MigPolicySample s = test_sample(MIG_SAMPLE_REFRESH, 1, SEC, 100 * MIB);
+
+    g_assert_cmpint(test_decide(p, s).workload, ==, MIG_WORKLOAD_UNKNOWN);
+    puppet.workload = MIG_WORKLOAD_LOCALISED;
+    g_assert_cmpint(test_decide(p, s).workload, ==, MIG_WORKLOAD_LOCALISED);
+    puppet.workload = MIG_WORKLOAD__MAX;
+    s.kind = MIG_SAMPLE_TICK;
+    g_assert_cmpint(test_decide(p, s).workload, ==, MIG_WORKLOAD_LOCALISED);
+    s.kind = MIG_SAMPLE_REFRESH;
+    g_assert_cmpint(test_decide(p, s).workload, ==, MIG_WORKLOAD_UNKNOWN);
+    mig_policy_free(p);
+}
+
+static void test_history_config(void)
+{
+    MigPolicy *p = puppet_new(MIG_ACTION_CONTINUE, -1);
+    MigPageHistoryConfig config;
+
+    mig_policy_history_config(p, &config);
+    g_assert_cmpint(config.frequent_min, ==, 3);
+    g_assert_cmpint(config.epoch_ns, ==, mig_page_history_defaults.epoch_ns);
+    mig_policy_free(p);
+    p = test_new("threshold", 0, NULL, NULL);
+    mig_policy_history_config(p, &config);
+    g_assert_true(memcmp(&config, &mig_page_history_defaults,
+                         sizeof(config)) == 0);
     mig_policy_free(p);
 }
 
@@ -801,6 +874,9 @@ int main(int argc, char **argv)
     g_test_add_func("/driver/ceiling-value", test_ceiling_value);
     g_test_add_func("/driver/ceiling", test_ceiling);
     g_test_add_func("/driver/native-rule", test_native_rule);
+    g_test_add_func("/driver/withhold", test_withhold);
+    g_test_add_func("/driver/workload", test_workload);
+    g_test_add_func("/driver/history-config", test_history_config);
     g_test_add_func("/driver/tick-carries-over", test_tick_carries_over);
     g_test_add_func("/driver/actions", test_actions);
     g_test_add_func("/driver/action-break", test_action_break);

@@ -259,10 +259,22 @@ static const char *reason_text(int i)
     return mig_policy_reason_text(i);
 }
 
+/* From the second on: the first is "unknown", and rightly so. */
+static const char *workload_name(int i)
+{
+    return mig_policy_workload_name(i + 1);
+}
+
+static const char *workload_text(int i)
+{
+    return mig_policy_workload_text(i + 1);
+}
+
 static void test_words(void)
 {
     check_words(action_name, NULL, MIG_ACTION__MAX);
     check_words(outlook_name, outlook_text, MIG_OUTLOOK__MAX);
+    check_words(workload_name, workload_text, MIG_WORKLOAD__MAX - 1);
     check_words(reason_name, reason_text, MIG_REASON__MAX);
 }
 
