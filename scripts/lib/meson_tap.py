@@ -4,6 +4,7 @@
 
 meson counts test programs; its JUnit log has the cases in them.
 """
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -29,6 +30,12 @@ def main():
                 print(f"ok {number} - {name} # SKIP {skipped.get('message') or 'no reason given'}")
             else:
                 print(f'ok {number} - {name}')
+        # A program that died after its last good line left no case that failed.
+        died = re.search(r'\(test program exited with status code (-?\d+)\)', suite.findtext('system-err') or '')
+        if died:
+            number += 1
+            failed += 1
+            print(f'not ok {number} - {program} ends (status {died[1]})')
     print(f'1..{number}')
     return 1 if failed or not number else 0
 
