@@ -1,275 +1,288 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The paired benchmark behind scripts/bench.
+"""The benchmark behind scripts/bench: workloads x configurations, round by round.
 
-A pair is one migration with each configuration, back to back, at the same
-random moment of the workload's bursts, in alternating order: what drifts on
-the host hits both alike.  Ratios are taken within pairs.
+See matrix.py for the order, results.py for where it is all kept.
 """
 import argparse
+import contextlib
+import fcntl
+import functools
+import hashlib
 import json
-import os
-import platform
-import random
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from . import accel, configs, experiment, paths, processes, report, stats, workloads
+from . import (accel, benchsmoke, configs, controllers, experiment, host, matrix, paths, probe, processes,
+               report, results, summary, workloads)
 from .errors import LabError
+from .progress import BenchProgress, duration
 
-SCHEMA = 'livelab-bench/1'
-FIGURES = {'total_ms': report.milliseconds, 'downtime_ms': report.milliseconds,
-           'outage_ms': report.milliseconds, 'sent_bytes': report.mebibytes,
-           'guest_speed': report.percent}
-# What must be the same for runs to be comparable.
-SETTINGS = ('schema', 'workload', 'accelerator', 'ram_mib', 'link_mib_s', 'link_kind',
-            'time_limit_s', 'seed', 'qemu')
+DEFAULT_CONFIGS = 'stock-2000,stall'
+PUBLISHED = paths.REPO / 'tests' / 'results'
+# The link or the machine is to blame, not a configuration.
+FAILURES_IN_A_ROW = 3
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(prog='scripts/bench', description=(
-        'Migrate the same busy guest with several configurations, in interleaved '
-        'pairs, and compare.  A stopped benchmark goes on where it was when started '
-        'again with the same file.'))
-    parser.add_argument('--workload', default='hot60',
-                        help=f"one of {', '.join(workloads.ALL)} (default hot60)")
-    parser.add_argument('--configs', default='stock-2000,stall',
-                        help='comma-separated; ratios are against the first '
-                             '(default stock-2000,stall)')
-    parser.add_argument('--pairs', type=int, default=10, metavar='N', help='default 10')
-    parser.add_argument('--output', metavar='FILE',
-                        help='JSON (default tests/results/WORKLOAD.json)')
+    parser = argparse.ArgumentParser(
+        prog='scripts/bench', formatter_class=argparse.RawDescriptionHelpFormatter,
+        description='Migrate busy guests under many configurations, interleaved, over a slow link, and\n'
+                    'compare.  Started again with the same --results it goes on where it was.',
+        epilog='Then: scripts/bench --keep packs the runs into tests/results, scripts/report makes a page\n'
+               'with plots of them.  docs/benchmark-method.md tells how it is measured.')
+    parser.add_argument('--workloads', default='hot60', metavar='LIST',
+                        help='comma-separated, or all (default hot60)')
+    parser.add_argument('--configs', default=DEFAULT_CONFIGS, metavar='LIST',
+                        help='comma-separated; BASE[+CAPABILITY][+PARAMETER=VALUE]..., and the groups '
+                             'baselines, controllers, policies, all; ratios are against the first '
+                             f'(default {DEFAULT_CONFIGS})')
+    parser.add_argument('--runs', type=int, default=10, metavar='N',
+                        help='of each workload under each configuration (default 10)')
+    parser.add_argument('--results', metavar='DIR', default=str(paths.BUILD / 'bench'),
+                        help='one JSON file a run goes there (default build/bench)')
+    parser.add_argument('--list', action='store_true', help='list workloads and configurations')
+    parser.add_argument('--dry-run', action='store_true', help='say what would run, and how long it may take')
+    parser.add_argument('--report', action='store_true', help='print the figures in --results, run nothing')
+    parser.add_argument('--keep', nargs='?', const=str(PUBLISHED), metavar='DIR',
+                        help='pack the runs in --results into one file a workload there '
+                             '(default tests/results), run nothing')
+    parser.add_argument('--smoke', action='store_true',
+                        help='does the benchmark work? A few short runs, checked, as TAP')
     parser.add_argument('--ram', type=int, default=512, metavar='MIB', help='default 512')
     parser.add_argument('--link', type=float, default=64, metavar='MIB_S', help='default 64')
-    parser.add_argument('--relay', action='store_true',
-                        help='shape the link without network namespaces')
+    parser.add_argument('--relay', action='store_true', help='shape the link without network namespaces')
     parser.add_argument('--time-limit', type=float, default=60, metavar='S',
                         help='give a migration up after this long (default 60)')
-    parser.add_argument('--seed', type=int, default=1, metavar='N',
-                        help='of the moments of starting (default 1)')
+    parser.add_argument('--seed', type=int, default=1, metavar='N', help='of the moments of starting (default 1)')
     parser.add_argument('--qemu', metavar='FILE', help='QEMU to use instead of build/qemu')
     parser.add_argument('--stock-binary', metavar='FILE',
-                        help='an unpatched QEMU for configurations that are not policies')
-    parser.add_argument('--smoke', action='store_true',
-                        help='one pair, thrown away: does the benchmark work?')
-    parser.add_argument('--report', metavar='FILE', help='print the figures of a file, run nothing')
+                        help='the QEMU of configurations that need none of our patches (default '
+                             'build/qemu-stock where that is built, else the same QEMU)')
     return parser.parse_args()
 
 
-def write(path, data):
-    """All of it or nothing."""
-    fresh = path.with_name(f'{path.name}.{os.getpid()}')
-    fresh.write_text(json.dumps(data, indent=1) + '\n', encoding='utf-8')
-    fresh.rename(path)
-
-
-def cpu_model():
-    for line in Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines():
-        if line.startswith('model name'):
-            return line.partition(':')[2].strip()
-    return platform.machine()
-
-
-def describe_host():
-    return {'cpu': cpu_model(), 'cores': os.cpu_count(),
-            'memory_mib': os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') >> 20,
-            'kernel': platform.release(),
-            'python': platform.python_version()}
-
-
-def describe_qemu(binary):
-    version = subprocess.run([binary, '--version'], stdout=subprocess.PIPE, text=True,
-                             check=True).stdout.splitlines()[0]
-    return version.removeprefix('QEMU emulator version ')
-
-
-def commit():
-    done = subprocess.run(['git', '-C', paths.REPO, 'describe', '--always', '--dirty'],
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                          check=False)
-    return done.stdout.strip() or None
-
-
-def columns(samples):
-    """The samples as columns: a tenth of the size, and ready to be plotted."""
-    keys = ('at_s', 'remaining_bytes', 'sent_bytes', 'rounds', 'throttle_percent')
-    table = {key: [s[key] for s in samples] for key in keys}
-    table['forecast'] = [(s['convergence'] or {}).get('forecast') for s in samples]
-    return table
+@functools.lru_cache(maxsize=None)
+def digest(binary):
+    with open(binary, 'rb') as stream:
+        seen = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            seen.update(block)
+    return seen.hexdigest()[:12]
 
 
 class Bench:
+    """The runs that are there, and those still to do."""
+
     def __init__(self, options):
         self.options = options
-        self.path = Path(options.output)
-        self.configs = [configs.parse(name) for name in options.configs.split(',')]
-        self.patched = paths.qemu(options.qemu)
-        self.stock = (paths.qemu_stock(options.stock_binary)
-                      if options.stock_binary else self.patched)
-        accelerator, _ = accel.pick(self.patched)
-        self.data = {
-            'schema': SCHEMA, 'workload': options.workload,
-            'workload_is': workloads.create(options.workload).what,
-            'accelerator': accelerator, 'ram_mib': options.ram,
-            'link_mib_s': options.link, 'link_kind': 'relay' if options.relay else 'tbf',
-            'time_limit_s': options.time_limit, 'seed': options.seed,
-            'qemu': {'policies': describe_qemu(self.patched),
-                     'others': describe_qemu(self.stock),
-                     'others_binary': 'unpatched' if options.stock_binary
-                                      else 'patched, capability off'},
-            'host': describe_host(), 'guest_kernel': (paths.GUEST / 'kernel').read_text().strip(),
-            'configs': [config.name for config in self.configs],
-            'runs': [], 'failures': []}
-        self.commit = commit()
-        self._resume()
+        self.folder = Path(options.results)
+        self.ours = paths.qemu(options.qemu)
+        self.stock = stock_binary(options, self.ours)
+        self.chosen = configs.expand(options.configs, probe.ask(self.ours))
+        for config in self.chosen:
+            reason = configs.lacking(probe.ask(self.binary(config)), config)
+            if reason:
+                raise LabError(reason)
+        self.names = workload_names(options.workloads)
+        self.cells = matrix.plan(self.names, self.chosen, options.runs, options.seed)
+        self.clock = matrix.Clock(options.time_limit)
+        self.failures = self.damaged = 0
 
-    def _resume(self):
-        if not self.path.exists():
-            return
-        old = load(self.path)
-        for key in SETTINGS:
-            if old.get(key) != self.data[key]:
-                raise LabError(f'{self.path} was made with {key} = {old.get(key)!r}, not '
-                               f'{self.data[key]!r}; give another --output')
-        self.data['runs'] = old['runs']
-        self.data['configs'] = list(dict.fromkeys(self.data['configs'] + old['configs']))
+    def binary(self, config):
+        return self.ours if config.needs_ours else self.stock
 
-    def _have(self, pair, config):
-        return any(r['pair'] == pair and r['config'] == config.name
-                   for r in self.data['runs'])
+    @functools.cached_property
+    def settings(self):
+        accelerator, _ = accel.pick(self.ours)
+        return {'accelerator': accelerator, 'ram_mib': self.options.ram, 'cpus': 1,
+                'link_mib_s': self.options.link, 'link_kind': 'relay' if self.options.relay else 'tbf',
+                'time_limit_s': self.options.time_limit, 'seed': self.options.seed}
+
+    def identity(self, config):
+        binary = self.binary(config)
+        return {'version': probe.ask(binary).version, 'digest': digest(binary),
+                'build': 'patched' if probe.ask(binary).policies else 'unpatched'}
+
+    def path(self, cell):
+        return results.run_path(self.folder, cell.workload, cell.config.name, cell.number)
+
+    def missing(self):
+        """The cells still to do; what is there must fit together with them."""
+        left = []
+        for cell in self.cells:
+            if not self.path(cell).exists():
+                left.append(cell)
+                continue
+            run = results.load_run(self.path(cell))
+            for what, found, wanted in (('settings', run['settings'], self.settings),
+                                        ('QEMU', run['qemu'], self.identity(cell.config))):
+                if found != wanted:
+                    raise LabError(f'{self.path(cell)} was made with {what} {found}, not {wanted}; '
+                                   'give another --results, or take the old one away')
+            self.clock.note(cell, matrix.AROUND_S + run['wall_ms'] / 1000)
+        return left
 
     def run(self):
-        cycle_s = workloads.create(self.options.workload).cycle_s
-        for pair in range(self.options.pairs):
-            phase_s = random.Random(f'{self.options.seed}/{pair}').uniform(0, cycle_s or 1)
-            # Alternating order: neither always comes after the other.
-            order = self.configs if pair % 2 == 0 else self.configs[::-1]
-            for config in order:
-                if not self._have(pair, config):
-                    self._one(pair, config, phase_s)
+        left = self.missing()
+        total, in_a_row = len(self.cells), 0
+        while left:
+            cell = left[0]
+            progress = BenchProgress(total - len(left), total, self.clock.left_s(left),
+                                     f'{cell.workload} {cell.config.name} #{cell.number + 1}')
+            if self.one(cell, progress):
+                in_a_row = 0
+            else:
+                in_a_row += 1
+                if in_a_row == FAILURES_IN_A_ROW:
+                    raise LabError(f'{in_a_row} runs in a row failed; see the messages above')
+            left.pop(0)
 
-    def _one(self, pair, config, phase_s):
-        binary = self.patched if config.policy else self.stock
+    def one(self, cell, progress):
+        """Run, save and tell; False if there is no result."""
+        binary = self.binary(cell.config)
         setup = experiment.Setup(
-            binary, binary, self.data['accelerator'], self.options.ram,
-            link_mib_s=self.options.link, relay=self.options.relay,
-            time_limit_s=self.options.time_limit)
-        progress = report.Progress(
-            f'pair {pair + 1}/{self.options.pairs}, {config.name}')
-        started = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
+            binary, binary, self.settings['accelerator'], self.options.ram,
+            link_mib_s=self.options.link, relay=self.options.relay, time_limit_s=self.options.time_limit)
+        started, began_s = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()), time.monotonic()
+        failed = self.path(cell).with_suffix('.failed')
         try:
-            result = experiment.run(setup, config, self.options.workload, phase_s, progress)
+            found = experiment.run(setup, cell.config, cell.workload, cell.phase_s, progress)
         except LabError as error:
             progress.end()
-            self.data['failures'].append({'pair': pair, 'config': config.name,
-                                          'started': started, 'failure': str(error)})
-            write(self.path, self.data)
-            print(f'pair {pair + 1}, {config.name}: FAILED: {error}', flush=True)
-            return
+            self.failures += 1
+            results.write(failed, json.dumps({'started': started, 'failure': str(error)}) + '\n')
+            print(f'{progress.title}: FAILED: {error}', flush=True)
+            return False
         progress.end()
-        result['samples'] = columns(result['samples'])
-        self.data['runs'].append({'pair': pair, 'started': started, 'commit': self.commit,
-                                  **result})
-        write(self.path, self.data)
-        if result['link']['kind'] != self.data['link_kind']:
+        if found['link']['kind'] != self.settings['link_kind']:
             raise LabError('network namespaces are not allowed here; use --relay')
-        row = dict(zip(report.HEADINGS, report.row(result)))
-        print(f'pair {pair + 1}/{self.options.pairs}: ' + ', '.join(
-            f'{key} {value}' for key, value in row.items()), flush=True)
+        found['samples'] = results.columns(found['samples'])
+        results.save_run(self.folder, {
+            'run': cell.number, 'started': started, 'commit': host.commit(),
+            'workload_is': workloads.create(cell.workload).what, 'settings': self.settings,
+            'qemu': self.identity(cell.config), 'host': host.describe(),
+            'guest_kernel': host.guest_kernel(), **found})
+        failed.unlink(missing_ok=True)
+        self.damaged += found['memory_verified'] is not True
+        self.clock.note(cell, time.monotonic() - began_s)
+        row = dict(zip(report.HEADINGS[1:], report.row(found)[1:]))
+        print(f'{progress.title}: ' + ', '.join(f'{key} {text}' for key, text in row.items()), flush=True)
+        return True
 
 
-def load(path):
+def stock_binary(options, ours):
+    """The QEMU of the baselines: unpatched where there is one."""
     try:
-        data = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise LabError(f'{path} is not a benchmark of ours: {error}') from None
-    if data.get('schema') != SCHEMA:
-        raise LabError(f"{path} has schema {data.get('schema')!r}, not {SCHEMA}")
-    return data
+        return paths.qemu_stock(options.stock_binary)
+    except LabError:
+        if options.stock_binary:
+            raise
+        return ours
 
 
-def value(run, figure):
-    return run['guest_speed']['ratio'] if figure == 'guest_speed' else run[figure]
-
-
-def summarize(data):
-    """Per configuration: counts, and per figure the values' and the paired
-    ratios' median and spread, against the configuration that ran first."""
-    names = [name for name in data['configs']
-             if any(r['config'] == name for r in data['runs'])]
-    runs = {(r['pair'], r['config']): r for r in data['runs']}
-    summary = {}
+def workload_names(text):
+    names = list(workloads.ALL) if text == 'all' else text.split(',')
+    names = [workloads.SHORT.get(name, name) for name in filter(None, names)]
     for name in names:
-        mine = [r for r in data['runs'] if r['config'] == name]
-        good = [r for r in mine if r['success']]
-        entry = {'runs': len(mine), 'completed': len(good),
-                 'verified': sum(1 for r in mine if r['memory_verified'])}
-        for figure in FIGURES:
-            entry[figure] = stats.describe([value(r, figure) for r in good])
-            ratios = []
-            for run in good:
-                base = runs.get((run['pair'], names[0]))
-                if name != names[0] and base and base['success'] and value(base, figure):
-                    ratios.append((value(run, figure) or 0) / value(base, figure))
-            entry[f'{figure}_ratio'] = stats.describe(ratios)
-        summary[name] = entry
-    return summary
+        workloads.create(name)
+    return list(dict.fromkeys(names))
 
 
-def show(data):
-    summary = summarize(data)
-    print(f"\n{data['workload']} ({data['workload_is']}), {data['ram_mib']} MiB guest, "
-          f"{data['accelerator'].upper()}, link {data['link_mib_s']:g} MiB/s by "
-          f"{data['link_kind']}, QEMU {data['qemu']['policies']}")
-    rows = []
-    for name, entry in summary.items():
-        for figure, text in FIGURES.items():
-            spread, ratio = entry[figure], entry[f'{figure}_ratio']
-            if not spread:
-                continue
-            rows.append([
-                name, figure, str(spread['n']), text(spread['median']),
-                f"{text(spread['q1'])} .. {text(spread['q3'])}",
-                f"{text(spread['min'])} .. {text(spread['max'])}",
-                *([f"{ratio['median']:.2f}", f"{ratio['min']:.2f} .. {ratio['max']:.2f}"]
-                  if ratio else ['-', '-'])])
-    print(report.table(['configuration', 'figure', 'n', 'median', 'middle half',
-                        'least .. most', 'paired ratio', 'its range'], rows))
-    for name, entry in summary.items():
-        print(f"{name}: {entry['completed']} of {entry['runs']} completed, "
-              f"{entry['verified']} of {entry['runs']} memories verified")
-    loads = stats.describe([r['load_average'] for r in data['runs']])
-    if loads and loads['median'] > os.cpu_count() + 1:
-        print(f"Other work ran on this host (load {loads['median']:.1f} on "
-              f"{data['host']['cores']} cores): do not publish these figures.")
-    return summary
+@contextlib.contextmanager
+def locked(folder):
+    """One benchmark at a time in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / '.lock', 'w', encoding='utf-8') as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f'another benchmark writes to {folder}; wait, or give another --results') from None
+        yield
+
+
+def show_list(options):
+    print('Workloads:')
+    for name in workloads.ALL:
+        print(f'  {name:16} {workloads.create(name).what}')
+    print('Configurations (groups: baselines, controllers, policies, all):')
+    for name in configs.GROUPS['baselines']:
+        print(f'  {name:16} baseline')
+    for name, kind in controllers.ALL.items():
+        print(f'  {name:16} outside controller, downtime up to {kind.default_limit_ms} ms (or {name}-MS)')
+    for name in probe.ask(paths.qemu(options.qemu)).policies:
+        print(f'  {name:16} policy')
+    print('Each with +CAPABILITY and +PARAMETER=VALUE: stall+multifd, predict+downtime-ceiling=1000.')
+
+
+def dry_run(bench):
+    left = bench.missing()
+    for cell in left:
+        print(f'{cell.workload} {cell.config.name} #{cell.number + 1}')
+    print(f'{len(left)} of {len(bench.cells)} runs to do, about {duration(bench.clock.left_s(left))}.')
+
+
+def show(folder, baseline=None):
+    found = results.load_folder(folder)
+    if not found:
+        raise LabError(f'there are no runs in {folder}')
+    for name, runs in found.items():
+        first = runs[0]
+        there = summary.names(runs)
+        against = baseline if baseline in there else there[0]
+        print(f"\n{name} ({first['workload_is']}), {first['settings']['ram_mib']} MiB guest, "
+              f"{first['settings']['accelerator'].upper()}, link {first['settings']['link_mib_s']:g} MiB/s by "
+              f"{first['settings']['link_kind']}, QEMU {first['qemu']['version']}; "
+              f"median (quartiles); ratio to {against} in the same round")
+        rows = []
+        for config, entry in summary.summarize(runs, against).items():
+            for figure in summary.FIGURES:
+                if not entry[figure]:
+                    continue
+                ratio = entry[f'{figure}_ratio']
+                rows.append([config, summary.FIGURES[figure][0], f"{entry[figure]['n']} of {entry['runs']}",
+                             summary.spread(figure, entry[figure]),
+                             f"{ratio['median']:.2f} ({ratio['min']:.2f} .. {ratio['max']:.2f})" if ratio else '-'])
+        print(report.table(['configuration', 'figure', 'runs', 'median', 'ratio'], rows))
+        lost = [r['config'] for r in runs if r['memory_verified'] is not True]
+        print(f"MEMORY WAS DAMAGED under {', '.join(lost)}" if lost else f'All {len(runs)} memories verified.')
+        if summary.load_note(runs):
+            print(summary.load_note(runs))
+
+
+def keep(source, target):
+    found = {}
+    for run in results.runs_of(source):
+        found.setdefault(run['workload'], []).append(run)
+    if not found:
+        raise LabError(f'there are no finished runs in {source}')
+    for name, runs in found.items():
+        results.write(Path(target) / f'{name}.json', results.pack(runs))
+        print(f'{len(runs)} runs of {name} packed into {Path(target) / name}.json')
 
 
 def main():
     processes.exit_cleanly_on_signals()
     options = parse_arguments()
-    if options.report:
-        show(load(options.report))
-        return 0
-    if options.pairs < 1:
-        raise LabError('--pairs takes a number from 1 on')
-    if options.smoke:
-        options.pairs = 1
-        options.output = str(paths.WORK / 'bench-smoke.json')
-        Path(options.output).unlink(missing_ok=True)
-    workload = workloads.SHORT.get(options.workload, options.workload)
-    workloads.create(workload)
-    options.workload = workload
-    options.output = options.output or str(paths.REPO / 'tests' / 'results' / f'{workload}.json')
-    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
-    bench = Bench(options)
-    bench.run()
-    bench.data['summary'] = show(bench.data) if bench.data['runs'] else {}
-    write(bench.path, bench.data)
-    print(f'Written to {os.path.relpath(bench.path)}')
-    damaged = [r for r in bench.data['runs'] if not r['memory_verified']]
-    return 1 if damaged or bench.data['failures'] else 0
+    if options.runs < 1 or options.time_limit <= 0:
+        raise LabError('--runs and --time-limit take numbers above 0')
+    if options.list:
+        show_list(options)
+    elif options.keep:
+        keep(options.results, options.keep)
+    elif options.report:
+        show(options.results)
+    elif options.smoke:
+        return benchsmoke.main(Bench, options)
+    elif options.dry_run:
+        dry_run(Bench(options))
+    else:
+        bench = Bench(options)
+        with locked(bench.folder):
+            bench.run()
+        show(bench.folder, bench.chosen[0].name)
+        return 1 if bench.failures or bench.damaged else 0
+    return 0
 
 
 if __name__ == '__main__':
@@ -278,4 +291,4 @@ if __name__ == '__main__':
     except LabError as problem:
         sys.exit(f'bench: {problem}')
     except KeyboardInterrupt:
-        sys.exit('\nbench: interrupted; what is finished is in the file')
+        sys.exit('\nbench: interrupted; what is finished is kept, start again to go on')

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The demonstration behind scripts/demo: one busy guest, several policies."""
 import argparse
-import json
 import os
 import sys
 
-from . import accel, configs, experiment, paths, processes, report, workloads
+from . import accel, configs, experiment, host, paths, processes, report, results, workloads
 from .errors import LabError
 
 DEFAULT_CONFIGS = ['stock', 'auto-converge', 'predict', 'stall']
@@ -58,7 +57,7 @@ def migrate_all(options, chosen, accelerator):
     stock = paths.qemu_stock(options.stock_binary) if options.stock_binary else patched
     outcomes = []
     for number, config in enumerate(chosen, 1):
-        binary = patched if config.policy else stock
+        binary = patched if config.needs_ours else stock
         setup = experiment.Setup(binary, binary, accelerator, options.ram,
                                  link_mib_s=options.link, relay=options.relay,
                                  time_limit_s=options.time_limit)
@@ -138,9 +137,11 @@ def main():
               'cores): times and speeds are rough.')
     print(summary(outcomes))
     if options.json:
-        with open(options.json, 'w', encoding='utf-8') as stream:
-            json.dump({'schema': 'livelab-demo/1', 'accelerator': accelerator,
-                       'ram_mib': options.ram, 'runs': outcomes}, stream, indent=1)
+        for ran in outcomes:
+            if 'samples' in ran:
+                ran['samples'] = results.columns(ran['samples'])
+        results.write(options.json, results.pack_demo(
+            {'accelerator': accelerator, 'ram_mib': options.ram, 'host': host.describe()}, outcomes))
     bad = [r for r in outcomes if 'failure' in r or not r['memory_verified']]
     return 1 if bad else 0
 

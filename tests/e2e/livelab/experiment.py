@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import configs, heartbeat, link as links, processes, workloads
+from . import configs, controllers, heartbeat, link as links, probe, processes, workloads
 from .errors import LabError
 from .guest import Guest
 from .heartbeat import Heartbeats
+from .threads import MigrationThreads
 
 POLL_S = 0.2
 # The destination runs on for a while, so that a lost page can come to light.
@@ -20,6 +21,12 @@ AFTER_S = 1.5
 # QEMU's default of 128 MiB/s must not be what limits a faster link.
 MAX_BANDWIDTH = 1 << 40
 FINAL = ('completed', 'failed', 'cancelled')
+# Set alike on both sides where the configuration has them.
+ON_BOTH_SIDES = ('multifd-channels', 'multifd-compression', 'announce-rounds')
+# Of undisturbed time shown before the migration in the guest's time line.
+SHOWN_BEFORE_S = 2
+# A forecast is worth something before it is acted on.
+BEFORE_S = 2
 
 
 @dataclass
@@ -61,6 +68,9 @@ class _Lab:
         self.destination = None
         self.samples = []
         self.events = []
+        self.limits = []        # (at_s, ms) that a controller set
+        self.postcopy_at_s = None
+        self.threads = None
 
     def _guest(self, name, binary, wrapper, incoming):
         guest = Guest(binary, name, self.directory, self.setup.accel,
@@ -72,7 +82,7 @@ class _Lab:
 
     def run(self, phase_s):
         self.progress('boot', None)
-        reason = configs.lacking(self.source, self.config)
+        reason = configs.lacking(probe.ask(self.setup.source_binary), self.config)
         if reason:
             raise LabError(reason)
         self.source.wait_booted()
@@ -99,9 +109,9 @@ class _Lab:
         if 'error' in answer:
             raise LabError(f"configuration '{self.config.name}' is refused: "
                            f"{answer['error']['desc']}")
-        for name in ('multifd-channels',):
-            if name in parameters:
-                self.destination.qmp('migrate-set-parameters', **{name: parameters[name]})
+        shared = {k: v for k, v in parameters.items() if k in ON_BOTH_SIDES}
+        if shared:
+            self.destination.qmp('migrate-set-parameters', **shared)
         self.destination.qmp('migrate-incoming', uri=self.link.incoming)
 
     def _wait_for_burst(self):
@@ -117,26 +127,59 @@ class _Lab:
 
     def _migrate(self):
         """Returns begin, end and the last query-migrate."""
-        begin_ns = time.monotonic_ns()
+        self.threads = MigrationThreads(self.source.machine.get_pid())
+        control = self._control()
+        begin_ns, begin_wall_s = time.monotonic_ns(), time.time()
         self.source.qmp('migrate', uri=self.link.outgoing)
         cancelled = False
+        next_sample_s = 0.0
         while True:
             info = self.source.qmp('query-migrate')
             elapsed_s = (time.monotonic_ns() - begin_ns) / 1e9
-            sample = _sample(elapsed_s, info)
-            self.samples.append(sample)
-            self.progress('migrate', sample)
-            if info.get('status') in FINAL:
+            final = info.get('status') in FINAL
+            if final or elapsed_s >= next_sample_s:
+                next_sample_s = elapsed_s + POLL_S
+                self.threads.look()
+                self.samples.append(_sample(elapsed_s, info))
+                self.progress('migrate', self.samples[-1])
+            if final:
                 break
             if elapsed_s > self.setup.time_limit_s and not cancelled:
                 self.source.qmp('migrate_cancel')
                 cancelled = True
             if elapsed_s > self.setup.time_limit_s + 60:
                 raise LabError('the migration does not end, not even cancelled')
+            if not cancelled and info.get('status') == 'active':
+                cancelled = self._act(control, elapsed_s, info['ram'])
             time.sleep(POLL_S)
         end_ns = time.monotonic_ns()
-        self.events = self.source.machine.get_qmp_events()
+        self.events = [_event(e, begin_wall_s) for e in self.source.machine.get_qmp_events()]
         return begin_ns, end_ns, info
+
+    def _control(self):
+        if not self.config.controller:
+            return None
+        control = controllers.create(self.config.controller, self.config.controller_limit_ms)
+        control.next_s = 0.0
+        return control
+
+    def _act(self, control, elapsed_s, ram):
+        """What is done from outside QEMU; True if that cancels the migration."""
+        after_s = self.config.postcopy_after_s
+        if after_s is not None and elapsed_s >= after_s and self.postcopy_at_s is None:
+            self.source.qmp('migrate-start-postcopy')
+            self.postcopy_at_s = round(elapsed_s, 3)
+        if not control or elapsed_s < control.next_s:
+            return False
+        control.next_s = elapsed_s + control.period_s
+        wish = control.look(elapsed_s, ram) or {}
+        if 'limit_ms' in wish:
+            self.source.qmp('migrate-set-parameters', **{'downtime-limit': wish['limit_ms']})
+            self.limits.append([round(elapsed_s, 3), wish['limit_ms']])
+        if 'cancel' in wish:
+            self.source.qmp('migrate_cancel')
+            self.limits.append([round(elapsed_s, 3), wish['cancel']])
+        return 'cancel' in wish
 
     def _report(self, begin_ns, end_ns, info, phase_s):
         completed = info['status'] == 'completed'
@@ -170,10 +213,18 @@ class _Lab:
             'jitter': heartbeat.jitter([b for b in before if b.stamp_ns >= calm_from_ns]),
             'sent_bytes': ram.get('transferred', self._last_sample('sent_bytes')),
             'rounds': ram.get('dirty-sync-count', self._last_sample('rounds')),
+            'longest_silence_ms': _longest_silence(streams, begin_ns, end_ns),
             'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns),
+            'guest_timeline': heartbeat.timeline(
+                streams['source'] + streams.get('destination', []), begin_ns, -SHOWN_BEFORE_S,
+                (end_ns - begin_ns) / 1e9 + AFTER_S),
+            'migration_cpu': self.threads.cpu_ms(),
+            'controller': self.limits or None,
+            'postcopy_at_s': self.postcopy_at_s,
             'convergence': info.get('convergence') or self._last_sample('convergence'),
             'load_average': os.getloadavg()[0],
-            'forecast_at_decision': self._forecast_at_decision(),
+            'forecast_at_decision': self._forecast_at_decision(info),
+            'forecast_before': forecast_before(self.samples, self._forecast_at_decision(info)),
             'events': self.events,
             'link': {'kind': self.link.kind, 'rate_mib_s': self.link.rate_mib_s,
                      **self.link.measured},
@@ -191,8 +242,9 @@ class _Lab:
 
     @staticmethod
     def _speed(streams, calm_from_ns, begin_ns, end_ns):
-        before = heartbeat.speed(streams['source'], calm_from_ns, begin_ns)
-        during = heartbeat.speed(streams['source'], begin_ns, end_ns)
+        before = heartbeat.speed([streams['source']], calm_from_ns, begin_ns)
+        # After a switch to post-copy the guest works at the destination.
+        during = heartbeat.speed(list(streams.values()), begin_ns, end_ns)
         # Bursts make the plain speed depend on the moment; what the set rate
         # asked for in that same time does not.
         key = 'of_wanted' if before and before['of_wanted'] else 'per_s'
@@ -204,11 +256,27 @@ class _Lab:
     def _last_sample(self, key):
         return next((s[key] for s in reversed(self.samples) if s.get(key) is not None), None)
 
-    def _forecast_at_decision(self):
+    def _forecast_at_decision(self, info):
+        """What the policy said when it decided; QEMU's own expectation, as it
+        was last seen, where there is none."""
+        decision = (info.get('convergence') or {}).get('decision')
+        if decision and decision.get('forecast'):
+            return {'at_s': decision['elapsed-ms'] / 1000, **decision['forecast']}
         for sample in reversed(self.samples):
             if sample['status'] == 'active' and sample['convergence']:
                 return {'at_s': sample['at_s'], **sample['convergence'].get('forecast', {})}
+            if sample['status'] == 'active' and sample['expected_downtime_ms'] is not None:
+                return {'at_s': sample['at_s'], 'downtime-ms': sample['expected_downtime_ms']}
         return None
+
+
+def forecast_before(samples, decision):
+    """What was forecast at least BEFORE_S before the decision."""
+    for sample in reversed(samples if decision else []):
+        forecast = (sample['convergence'] or {}).get('forecast')
+        if forecast and sample['at_s'] <= decision['at_s'] - BEFORE_S:
+            return {'at_s': sample['at_s'], **forecast}
+    return None
 
 
 def _ratio(part, whole):
@@ -231,3 +299,23 @@ def _brief(convergence):
     """Without the history, which the last query has as a whole."""
     return convergence and {k: v for k, v in convergence.items()
                             if not isinstance(v, list)}
+
+
+def _event(event, begin_wall_s):
+    """[at_s, name, what]: all that is wanted of an event."""
+    stamp = event['timestamp']
+    at_s = stamp['seconds'] + stamp['microseconds'] / 1e6 - begin_wall_s
+    data = event.get('data', {})
+    if event['event'] == 'MIGRATION_CONVERGENCE':
+        what = {k: data.get(k) for k in ('action', 'reason', 'reason-text')}
+    else:
+        what = data.get('status', data.get('pass'))
+    return [round(at_s, 3), event['event'], what]
+
+
+def _longest_silence(streams, begin_ns, end_ns):
+    """At the switchover or not: post-copy and throttling stutter elsewhere."""
+    beats = sorted(b for stream in streams.values() for b in stream
+                   if begin_ns <= b.stamp_ns <= end_ns + AFTER_S * 1e9)
+    gaps = heartbeat.gaps_ms(beats)
+    return round(max(gaps), 2) if gaps else None

@@ -23,6 +23,8 @@ class Guest:
         kernel, initramfs = paths.guest_files()
         arguments = [
             '-nodefaults', '-no-user-config', '-machine', f'pc,accel={accel}',
+            # Threads have names that /proc shows.
+            '-name', f'{name},debug-threads=on',
             '-m', f'{ram_mib}M', '-smp', str(cpus), '-no-reboot',
             '-kernel', kernel, '-initrd', initramfs, '-append', KERNEL_ARGUMENTS,
         ]
@@ -82,11 +84,3 @@ def _qemu_machine():
     paths.use_qemu_python()
     from qemu.machine import machine    # pylint: disable=import-outside-toplevel
     return machine
-
-
-def capabilities(guest):
-    return {c['capability'] for c in guest.qmp('query-migrate-capabilities')}
-
-
-def parameters(guest):
-    return guest.qmp('query-migrate-parameters')

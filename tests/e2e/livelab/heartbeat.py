@@ -5,6 +5,7 @@ The guest's own clock stops with the guest, so only the host can tell how long
 it was gone.  The outage is the longest silence around the switchover; the
 undisturbed jitter of the beats is reported beside it, as its error.
 """
+import bisect
 import subprocess
 import sys
 from collections import namedtuple
@@ -84,14 +85,33 @@ def outage(source, destination):
             'writes_went_back': destination[0].done < source[-1].done}
 
 
-def speed(beats, begin_ns, end_ns):
-    """The generator's work between two moments of the host's clock."""
-    inside = [b for b in beats if begin_ns <= b.stamp_ns <= end_ns]
-    if len(inside) < 2 or inside[-1].stamp_ns == inside[0].stamp_ns:
+def speed(streams, begin_ns, end_ns):
+    """The generator's work between two moments of the host's clock, over all
+    the streams it shows in: the outage between them is not counted."""
+    seconds = done = wanted = 0
+    for beats in streams:
+        inside = [b for b in beats if begin_ns <= b.stamp_ns <= end_ns]
+        if len(inside) < 2:
+            continue
+        first, last = inside[0], inside[-1]
+        seconds += (last.stamp_ns - first.stamp_ns) / 1e9
+        done += last.done - first.done
+        wanted += last.wanted - first.wanted
+    if not seconds:
         return None
-    first, last = inside[0], inside[-1]
-    seconds = (last.stamp_ns - first.stamp_ns) / 1e9
-    wanted = last.wanted - first.wanted
-    return {'seconds': round(seconds, 3),
-            'per_s': round((last.done - first.done) / seconds, 1),
-            'of_wanted': round((last.done - first.done) / wanted, 4) if wanted else None}
+    return {'seconds': round(seconds, 3), 'per_s': round(done / seconds, 1),
+            'of_wanted': round(done / wanted, 4) if wanted else None}
+
+
+def timeline(beats, origin_ns, from_s, to_s, bin_s=0.25):
+    """Page writes done in each bin of time, @from_s to @to_s after @origin_ns."""
+    beats = sorted(beats)
+    stamps = [b.stamp_ns for b in beats]
+    counts = []
+    for i in range(int((to_s - from_s) / bin_s) + 1):
+        at = bisect.bisect_right(stamps, origin_ns + (from_s + i * bin_s) * 1e9)
+        counts.append(beats[at - 1].done if at else None)
+    if None in counts:
+        return None
+    return {'from_s': from_s, 'bin_s': bin_s,
+            'writes': [b - a for a, b in zip(counts, counts[1:])]}

@@ -5,6 +5,7 @@ import time
 
 MIB = 1 << 20
 LINE_EVERY_S = 5    # where the output is no terminal
+STAGES = {'boot': 'booting the guest', 'load': 'starting the workload', 'verify': 'verifying memory'}
 
 
 class Progress:
@@ -17,8 +18,7 @@ class Progress:
         self.printed_s = 0.0
 
     def __call__(self, stage, sample):
-        text = {'boot': 'booting the guest', 'load': 'starting the workload',
-                'verify': 'verifying memory'}.get(stage) or describe_sample(sample)
+        text = STAGES.get(stage) or describe_sample(sample)
         now_s = time.monotonic()
         if self.live:
             self.stream.write(f'\r\033[K{self.title}: {text}')

@@ -1,33 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Write the tables of README.md and docs/results.md from the JSON in tests/results.
+"""Write the tables of README.md and docs/ from the JSON in tests/results.
 
 A table stands between the markers <!-- table:NAME --> and <!-- /table -->.
-A table whose JSON is not there is left as it is.
+A table whose JSON is not there is left as it is.  bench-WORKLOAD has all
+configurations that were measured with a workload.
 """
 import argparse
+import functools
 import json
-import os
 import re
 import sys
+from pathlib import Path
 
-from . import report
+from . import paths, report, results, summary
+from .errors import LabError
 from .stats import describe, quantile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-RESULTS = os.path.join(ROOT, 'tests/results')
-PAGES = ('README.md', 'docs/results.md')
+ROOT = paths.REPO
+RESULTS = ROOT / 'tests' / 'results'
 PAIRED = ('hot60', 'burst200')
 BASELINE = 'stock-2000'
-FIGURES = (('total time', 'total_ms'), ('downtime, QEMU\'s', 'downtime_ms'), ('outage, the guest\'s', 'outage_ms'),
-           ('sent', 'sent_bytes'))
+FIGURES = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes')
+MATRIX = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
+
+
+@functools.lru_cache(maxsize=None)
+def measured():
+    """{workload: runs} of what is published."""
+    return results.load_folder(RESULTS)
 
 
 def load(name):
-    path = os.path.join(RESULTS, name + '.json')
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding='utf-8') as f:
-        return json.load(f)
+    path = RESULTS / f'{name}.json'
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else None
 
 
 def markdown(headings, rows):
@@ -36,77 +41,86 @@ def markdown(headings, rows):
 
 
 def demo():
-    data = load('demo')
-    if not data:
+    path = RESULTS / 'demo.json'
+    if not path.exists():
         return None
-    first = data['runs'][0]
-    return (markdown(report.HEADINGS, [report.row(run) for run in data['runs']])
-            + f"\n\n{data['ram_mib']} MiB guest under stress-ng, a link of {first['link']['rate_mib_s']} MiB/s, "
-              f"{data['accelerator'].upper()}; one run each, on a host with a load of up to "
-              f"{max(run['load_average'] for run in data['runs']):.1f}, which makes times and guest speed rough.")
+    about, runs = results.load_demo(path)
+    return (markdown(report.HEADINGS, [report.row(run) for run in runs])
+            + f"\n\n{about['ram_mib']} MiB guest under stress-ng, a link of {runs[0]['link']['rate_mib_s']} MiB/s, "
+              f"{about['accelerator'].upper()}; one run each, on a host with a load of up to "
+              f"{max(run['load_average'] for run in runs):.1f}, which makes times and guest speed rough.")
 
 
-def load_note(data):
-    most = max(run['load_average'] for run in data['runs'])
-    cores = data['host']['cores']
-    note = f"{data['host']['cpu']}, {cores} cores, Linux {data['host']['kernel']}, {data['accelerator'].upper()}."
-    if most > cores + 1.5:
-        note += (f' Other work ran on the host (load up to {most:.1f}): '
-                 'ratios of pairs are more to be trusted than single times.')
-    return note
-
-
-def by_config(data, config):
-    return {run['pair']: run for run in data['runs'] if run['config'] == config}
-
-
-def figure(run, key):
-    value = run[key]
-    return report.mebibytes(value) if key == 'sent_bytes' else report.milliseconds(value)
+def where(runs):
+    """The machine, in a line."""
+    first = runs[0]
+    note = (f"{first['host']['cpu']}, {first['host']['cores']} cores, Linux {first['host']['kernel']}, "
+            f"{first['settings']['accelerator'].upper()}.")
+    return ' '.join(filter(None, [note, summary.load_note(runs)]))
 
 
 def stall_pairs():
-    rows, notes, missing = [], [], True
+    rows, notes = [], []
     for workload in PAIRED:
-        data = load(workload)
-        if not data:
+        runs = measured().get(workload)
+        if not runs:
             continue
-        missing = False
-        base, ours = by_config(data, BASELINE), by_config(data, 'stall')
-        pairs = sorted(pair for pair in base.keys() & ours.keys()
-                       if base[pair]['success'] and ours[pair]['success'])
-        for label, key in FIGURES:
-            ratios = [ours[p][key] / base[p][key] for p in pairs]
-            middle = [describe([runs[p][key] for p in pairs])['median'] for runs in (base, ours)]
-            rows.append([data['workload_is'], label, str(len(pairs)),
-                         *(figure({key: value}, key) for value in middle),
+        base, ours = ({r['run']: r for r in runs if r['config'] == name} for name in (BASELINE, 'stall'))
+        pairs = sorted(k for k in base.keys() & ours.keys() if base[k]['success'] and ours[k]['success'])
+        for figure in FIGURES if pairs else ():
+            label, write, _ = summary.FIGURES[figure]
+            ratios = [ours[p][figure] / base[p][figure] for p in pairs]
+            rows.append([runs[0]['workload_is'], label, str(len(pairs)),
+                         *(write(quantile([side[p][figure] for p in pairs], 0.5)) for side in (base, ours)),
                          f'{quantile(ratios, 0.5):.2f}', f'{min(ratios):.2f} to {max(ratios):.2f}'])
+        mine = [*base.values(), *ours.values()]
         notes.append(f"{workload}: {len(base)} and {len(ours)} runs, "
                      f"{sum(r['success'] for r in base.values())} and {sum(r['success'] for r in ours.values())} completed, "
-                     f"{'all' if all(r['memory_verified'] for r in data['runs']) else 'NOT all'} memory verified. "
-                     + load_note(data))
-    if missing:
+                     f"{'all' if all(r['memory_verified'] for r in mine) else 'NOT all'} memory verified. " + where(mine))
+    if not rows:
         return None
     return (markdown(['guest', 'figure', 'pairs', 'limit 2000 ms, median', '`stall`, median', 'ratio, median',
                       'ratio, range'], rows) + '\n\n' + '\n\n'.join(notes))
 
 
+def bench(workload):
+    """All configurations of a workload: median, and quartiles in brackets."""
+    runs = measured().get(workload)
+    if not runs:
+        return None
+    rows = [[f'`{name}`', f"{entry['completed']} of {entry['runs']}",
+             *(summary.spread(figure, entry[figure]) for figure in MATRIX)]
+            for name, entry in summary.summarize(runs).items()]
+    first = runs[0]
+    verified = 'all' if all(r['memory_verified'] for r in runs) else 'NOT all'
+    return (markdown(['configuration', 'completed', *(summary.FIGURES[f][0] for f in MATRIX)], rows)
+            + f"\n\n{first['workload_is'].capitalize()}; {first['settings']['ram_mib']} MiB guest, link of "
+              f"{first['settings']['link_mib_s']:g} MiB/s, given up after {first['settings']['time_limit_s']:g} s; "
+              f"median (quartiles); {verified} memory verified. {where(runs)}")
+
+
 def forecast():
     rows = []
-    for workload in PAIRED:
-        data = load(workload)
-        runs = [run for run in (data or {}).get('runs', []) if run['config'] == 'stall' and run['success']]
-        runs = [run for run in runs if (run['forecast_at_decision'] or {}).get('downtime-ms', -1) > 0]
-        if not runs:
-            continue
-        predicted = [run['forecast_at_decision']['downtime-ms'] for run in runs]
-        errors = [(run['downtime_ms'] / p - 1) * 100 for run, p in zip(runs, predicted)]
-        rows.append([data['workload_is'], str(len(runs)), report.milliseconds(quantile(predicted, 0.5)),
-                     report.milliseconds(quantile([run['downtime_ms'] for run in runs], 0.5)),
-                     f'{quantile(errors, 0.5):+.0f}%', f'{min(errors):+.0f}% to {max(errors):+.0f}%'])
+    for runs in measured().values():
+        for name in summary.names(runs):
+            mine = [r for r in runs if r['config'] == name and r['convergence'] and summary.value(r, 'forecast_error') is not None]
+            if not mine:
+                continue
+            before = [r for r in mine if (r.get('forecast_before') or {}).get('downtime-ms', -1) > 0]
+            rows.append([runs[0]['workload_is'], f'`{name}`', str(len(mine)),
+                         report.milliseconds(quantile([r['downtime_ms'] for r in mine], 0.5)),
+                         errors([summary.forecast_error(r) for r in mine]),
+                         errors([r['downtime_ms'] / r['forecast_before']['downtime-ms'] - 1 for r in before])])
     if not rows:
         return None
-    return markdown(['guest', 'runs', 'forecast, median', 'measured, median', 'error, median', 'error, range'], rows)
+    return (markdown(['guest', 'policy', 'runs', 'measured downtime, median', 'error at the decision', 'error 2 s before'], rows)
+            + '\n\nMedian (range) of measured / forecast - 1: +10% is a downtime that was a tenth longer than forecast.')
+
+
+def errors(values):
+    if not values:
+        return '-'
+    return f'{quantile(values, 0.5):+.0%} ({min(values):+.0%} to {max(values):+.0%})'
 
 
 def cost():
@@ -123,17 +137,61 @@ def cost():
             + f"\n\nA quiet guest; Linux {data['kernel']}.")
 
 
-TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'forecast': forecast, 'cost': cost}
+def validation_points():
+    data = load('validation')
+    if data and data.get('schema') != 'validation/1':
+        raise LabError(f"tests/results/validation.json has schema {data.get('schema')!r}, not validation/1")
+    return data['points'] if data else []
+
+
+def validation():
+    """How far the simulator is from reality, in absolute relative error."""
+    points = validation_points()
+    rows = []
+    for key, label in (('total_ms', 'total time'), ('sent_bytes', 'sent'), ('downtime_ms', 'downtime')):
+        known = [(abs(p['simulated'][key] / p['real'][key] - 1), p) for p in points
+                 if (p['real'].get(key) or 0) > 0 and (p['simulated'].get(key) or 0) > 0]
+        if known:
+            worst = max(known, key=lambda k: k[0])
+            rows.append([label, str(len(known)), f'{quantile([k[0] for k in known], 0.5):.1%}',
+                         f"{worst[0]:.1%} (`{worst[1]['config']}`, {worst[1]['workload']})"])
+    return markdown(['figure', 'runs', 'error, median', 'error, worst'], rows) if rows else None
+
+
+TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
+
+
+def make(name):
+    """A table's Markdown, or None where its JSON is not there."""
+    if name.startswith('bench-'):
+        return bench(name[len('bench-'):])
+    if name not in TABLES:
+        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)} and bench-WORKLOAD")
+    return TABLES[name]()
 
 
 def fill(text):
     def replace(match):
-        make = TABLES.get(match[2])
-        if not make:
-            raise SystemExit(f"no table '{match[2]}'; there are: {', '.join(TABLES)}")
-        made = make()
+        made = make(match[2])
         return match[0] if made is None else f'{match[1]}\n{made}\n{match[3]}'
-    return re.sub(r'(<!-- table:([\w-]+) -->)\n.*?\n(<!-- /table -->)', replace, text, flags=re.S)
+    return re.sub(r'(<!-- table:([\w-]+) -->)\n(?:.*?\n)?(<!-- /table -->)', replace, text, flags=re.S)
+
+
+def pages():
+    return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+
+
+def fill_pages(check):
+    """Names of the pages that change; written unless @check."""
+    stale = []
+    for path in pages():
+        old = path.read_text(encoding='utf-8')
+        new = fill(old)
+        if new != old:
+            stale.append(str(path.relative_to(ROOT)))
+            if not check:
+                results.write(path, new)
+    return stale
 
 
 def main():
@@ -141,19 +199,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--check', action='store_true', help='write nothing; fail if a page is not what it would become')
     args = parser.parse_args()
-    stale = []
-    for page in PAGES:
-        path = os.path.join(ROOT, page)
-        with open(path, encoding='utf-8') as f:
-            old = f.read()
-        new = fill(old)
-        if new == old:
-            continue
-        stale.append(page)
-        if not args.check:
-            with open(path + '.new', 'w', encoding='utf-8') as f:
-                f.write(new)
-            os.replace(path + '.new', path)
+    stale = fill_pages(args.check)
     if args.check and stale:
         print(f"fill-tables: {', '.join(stale)} not in step with tests/results: run scripts/fill-tables", file=sys.stderr)
         return 1
@@ -162,4 +208,7 @@ def main():
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except LabError as problem:
+        sys.exit(f'fill-tables: {problem}')
