@@ -27,7 +27,7 @@ class Figure:
         return figure and svg.render(figure, self.origin, self.title)
 
 
-REMAINING = ('what remains to be sent, over time', 'Each panel is a configuration, the others pale behind it. Dots: rounds; '
+REMAINING = ('what remains to be sent, over time', 'Each panel is a configuration; grey behind it, the first one or stock-2000. Dots: rounds; '
              'cross: the guest is stopped; open square: given up. The thin line is a second run.')
 KINDS = (
     ('remaining', plots.remaining, *REMAINING),

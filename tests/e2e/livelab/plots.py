@@ -36,9 +36,9 @@ def by_config(runs):
 
 
 def panels(count, height=1.9):
-    columns = min(COLUMNS, count)
+    columns = 2 if count in (2, 4) else min(COLUMNS, count)
     rows = math.ceil(count / columns)
-    figure = new_figure(3.1 * columns + 0.4, height * rows + 0.55)
+    figure = new_figure((3.1 if columns > 2 else 4.4) * columns + 0.4, height * rows + 0.55)
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     flat = list(axes.flat)
     for extra in flat[count:]:
@@ -50,11 +50,25 @@ def panels(count, height=1.9):
     return figure, flat[:count]
 
 
+def log_axis(axis):
+    """Labels at 1, 2 and 5 of each decade: one decade alone would hardly have any."""
+    from matplotlib.ticker import LogLocator, NullFormatter     # pylint: disable=import-outside-toplevel
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda v, _: f'{v:,.4g}')
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_tick_params(which='minor', length=0)
+
+
+def stopped_s(run):
+    """When the guest was stopped; None if it never was."""
+    return next((at for at, name, _ in run['events'] if name == 'STOP'), None) if run['success'] else None
+
+
 def curve(run):
-    """(s, MiB) of what remains, without the moments when QEMU does not tell."""
-    table = run['samples']
+    """(s, MiB) of what remains while the guest runs at the source, without the moments when QEMU does not tell."""
+    table, end_s = run['samples'], stopped_s(run)
     points = [(at, left / MIB) for at, left in zip(table['at_s'], table['remaining_bytes'])
-              if left is not None and left > 0]
+              if left is not None and left > 0 and (end_s is None or at <= end_s)]
     return [p[0] for p in points], [p[1] for p in points]
 
 
@@ -75,9 +89,9 @@ def remaining(runs):
     """What remains to be sent, over time; a panel a configuration."""
     series = with_series(runs)
     figure, axes = panels(len(series))
+    pale = series.get('stock-2000') or next(iter(series.values()))
     for ax, (name, mine) in zip(axes, series.items()):
-        for other in series.values():
-            ax.plot(*curve(other[0]), color=svg.GRID, linewidth=0.9, zorder=1)
+        ax.plot(*curve(pale[0]), color=svg.MUTED, alpha=0.5, linewidth=1.2, zorder=1)
         for i, run in enumerate(mine):
             xs, ys = curve(run)
             ax.plot(xs, ys, color=colour(name, series), linewidth=1.6 if i == 0 else 0.9,
@@ -85,7 +99,7 @@ def remaining(runs):
         draw_moments(ax, mine[0], colour(name, series))
         ax.set_title(name, loc='left')
         ax.set_yscale('log')
-        ax.yaxis.set_major_formatter(lambda v, _: f'{v:g}')
+        log_axis(ax.yaxis)
     figure.supxlabel('s since the migration began', fontsize=10)
     figure.supylabel('MiB remaining', fontsize=10)
     return figure
@@ -98,10 +112,9 @@ def draw_moments(ax, run, paint):
     dots = [(at, at_curve(xs, ys, at)) for at in rounds if xs and at <= xs[-1]]
     dots = [d for d in dots if d[1]]
     ax.plot([d[0] for d in dots], [d[1] for d in dots], linestyle='', marker='o', markersize=2.6, color=svg.INK, zorder=4)
-    stops = [at for at, name, what in run['events'] if name == 'STOP']
     ends = [at for at, name, what in run['events'] if name == 'MIGRATION' and what in ('completed', 'cancelled', 'failed')]
-    if run['success'] and stops:
-        ax.plot(stops[:1], [at_curve(xs, ys, stops[0]) or ys[-1]], marker='X', markersize=9, color=paint,
+    if stopped_s(run) is not None and ys:
+        ax.plot([stopped_s(run)], ys[-1:], marker='X', markersize=9, color=paint,
                 markeredgecolor=svg.INK, linestyle='', zorder=5)
     elif ends and ys:
         ax.plot(ends[-1:], ys[-1:], marker='s', markersize=7, color=svg.PAPER, markeredgecolor=paint, linestyle='', zorder=5)
@@ -126,19 +139,13 @@ def pareto(runs):
                     marker=marker, markersize=8, color=paint, markeredgecolor=svg.INK, markeredgewidth=0.6,
                     linestyle='', elinewidth=1, label=label)
     ax.set_yscale('log')
-    ax.yaxis.set_major_formatter(lambda v, _: f'{v:,.0f}')
-    ax.yaxis.set_minor_formatter(lambda v, _: f'{v:,.0f}' if str(v)[0] in '25' else '')
+    log_axis(ax.yaxis)
+    ax.margins(y=0.25)
     ax.set_xlim(left=0)
     ax.set_xlabel('total time, s')
     ax.set_ylabel("the guest's outage, ms")
-    figure.legend(loc='outside right upper') if len(groups) and outside_legends() else \
-        ax.legend(loc='upper left', bbox_to_anchor=(1.01, 1))
+    ax.legend(loc='upper left', bbox_to_anchor=(1.01, 1))
     return figure
-
-
-def outside_legends():
-    import matplotlib   # pylint: disable=import-outside-toplevel
-    return tuple(int(n) for n in matplotlib.__version__.split('.')[:2]) >= (3, 7)
 
 
 def arms(entry, scale):
@@ -162,8 +169,7 @@ def cdf(runs):
         ax.set_xlabel(label)
         ax.set_ylim(0, 1.03)
     axes[1].set_xscale('log')
-    axes[1].xaxis.set_major_formatter(lambda v, _: f'{v:,.0f}')
-    axes[1].xaxis.set_minor_formatter(lambda v, _: f'{v:,.0f}' if str(v)[0] in '25' else '')
+    log_axis(axes[1].xaxis)
     axes[0].set_ylabel('share of runs')
     axes[0].yaxis.set_major_formatter(lambda v, _: f'{v:.0%}')
     axes[1].legend(loc='upper left', bbox_to_anchor=(1.01, 1))
@@ -230,9 +236,8 @@ def diagonal(ax, band=None):
     if band:
         ax.fill_between([low, high], [low * (1 - band), high * (1 - band)], [low * (1 + band), high * (1 + band)],
                         color=svg.GRID, alpha=0.6, linewidth=0, zorder=0)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(lambda v, _: f'{v:,.4g}')
-        axis.set_minor_formatter(lambda v, _: '')
+    log_axis(ax.xaxis)
+    log_axis(ax.yaxis)
 
 
 VALIDATED = (('total_ms', 'total time, s', 1000), ('sent_bytes', 'sent, MiB', MIB), ('downtime_ms', 'downtime, ms', 1))
