@@ -35,12 +35,13 @@
  *
  * Using the stages.  A round goes through them in order, the bitmap refreshed
  * before each: a hot page that is written again before its turn is sent once.
- * Where the bitmap is refreshed more often than that (a policy asks for it),
- * start again at stage 0 after each refresh, as soon as there is more than one
- * stage: always the coldest page next keeps the most pages clean.  On a model
- * of this (see docs/page-history.md) that is worth far more than the stages of
- * a round by themselves.  Without history (one stage) never start again: the
- * front of memory would be sent over and over.
+ * Where the bitmap is refreshed more often than that (a policy asks for it), go
+ * back to stage 0 after each refresh: always the coldest pages next keeps the
+ * most pages clean.  Each stage keeps a cursor of its own (block and page), goes
+ * on where it was, and wraps: one that begins at the front of memory each time
+ * sends that over and over, and never gets to the end.  A stage is empty when
+ * its cursor has come around without finding a page.  See docs/page-history.md
+ * for what that is worth.
  *
  * Like the policies it reads no clock and takes no lock: the caller serialises
  * calls.  Nothing is allocated after mig_page_history_new().
