@@ -15,8 +15,7 @@ typedef struct Fuzz {
     MigHintChannel ch;
     MigHintGate gate;
     int64_t now_ns;             /* as given: it may go backwards */
-    int64_t latest_ns;
-    int64_t allowed_ns;         /* to be held, by the steps of the clock */
+    int64_t allowed_ns;         /* to be held: the limit and a step */
     MigHintPhase phase;
 } Fuzz;
 
@@ -105,10 +104,8 @@ static void step_clock(Fuzz *f, int64_t by_ns)
     if (f->now_ns < 0) {
         f->now_ns = 0;
     }
-    if (f->now_ns > f->latest_ns) {
-        f->allowed_ns = MAX(f->allowed_ns,
-                            TIMEOUT_MS * MS + f->now_ns - f->latest_ns);
-        f->latest_ns = f->now_ns;
+    if (by_ns > 0) {
+        f->allowed_ns = MAX(f->allowed_ns, TIMEOUT_MS * MS + by_ns);
     }
     check_gate(f, true);
 }
