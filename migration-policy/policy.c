@@ -582,6 +582,10 @@ static void mig_policy_bound_refresh(MigPolicy *p, const MigPolicySample *s,
                           MIG_POLICY_NS_PER_MS;
     double at_ns, afford_ns;
 
+    /* A history lives off syncs: where there is one, it is to be fed. */
+    if (v->next_sync_ns < 0 && s->history) {
+        v->next_sync_ns = 0;
+    }
     if (v->next_sync_ns < 0) {
         v->next_sync_ns = MIG_POLICY_UNKNOWN;
         return;

@@ -604,6 +604,29 @@ static void test_refresh_interval(void)
     mig_policy_free(p);
 }
 
+/* A page history is fed at syncs, whether or not the policy wants any. */
+static void test_refresh_for_history(void)
+{
+    static const int64_t pages[] = { 64 };
+    static const char *const names[] = { "sync-budget-percent" };
+    static const int64_t none[] = { 0 };
+    MigPageHistory *h = mig_page_history_new(pages, 1, NULL);
+    MigPolicy *p = test_new("threshold", 0, NULL, NULL);
+    MigPolicySample s = test_sample(MIG_SAMPLE_REFRESH, 0, SEC, 200 * MIB);
+
+    g_assert_cmpint(test_decide(p, s).next_sync_ns, ==, -1);
+    s.history = h;
+    g_assert_cmpint(test_decide(p, s).next_sync_ns, ==, 100 * MS);
+    s.pending_bytes = 0;
+    g_assert_cmpint(test_decide(p, s).next_sync_ns, ==, -1);
+    mig_policy_free(p);
+    p = test_new("threshold", 1, names, none);
+    s.pending_bytes = 200 * MIB;
+    g_assert_cmpint(test_decide(p, s).next_sync_ns, ==, -1);
+    mig_policy_free(p);
+    mig_page_history_free(h);
+}
+
 static void test_refresh_tunables(void)
 {
     static const char *const names[] = {
@@ -887,6 +910,7 @@ int main(int argc, char **argv)
     g_test_add_func("/driver/throttle-helps", test_throttle_helps);
     g_test_add_func("/driver/throttle-config", test_throttle_config);
     g_test_add_func("/driver/refresh-interval", test_refresh_interval);
+    g_test_add_func("/driver/refresh-for-history", test_refresh_for_history);
     g_test_add_func("/driver/refresh-tunables", test_refresh_tunables);
     g_test_add_func("/driver/sync-budget", test_sync_budget);
     g_test_add_func("/driver/determinism", test_determinism);
