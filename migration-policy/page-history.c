@@ -46,15 +46,30 @@ struct MigPageHistory {
 
 /* ---- words ---- */
 
-/* Plain C, so that it needs no library and vectorises. */
-static inline int64_t word_count(uint64_t x)
+/* Ones in each byte.  Plain C, so that it needs no library and vectorises. */
+static inline uint64_t word_byte_counts(uint64_t x)
 {
     x -= (x >> 1) & UINT64_C(0x5555555555555555);
     x = (x & UINT64_C(0x3333333333333333)) +
         ((x >> 2) & UINT64_C(0x3333333333333333));
-    x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return (x * UINT64_C(0x0101010101010101)) >> 56;
+    return (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
 }
+
+/* The sum of the bytes. */
+static inline int64_t word_sum(uint64_t bytes)
+{
+    bytes = (bytes & UINT64_C(0x00ff00ff00ff00ff)) +
+            ((bytes >> 8) & UINT64_C(0x00ff00ff00ff00ff));
+    return (bytes * UINT64_C(0x0001000100010001)) >> 48;
+}
+
+static inline int64_t word_count(uint64_t x)
+{
+    return word_sum(word_byte_counts(x));
+}
+
+/* A byte holds the counts of so many words, at 8 each. */
+#define BYTE_WORDS 31
 
 /* The pages of a block's word that exist: all but in its last word. */
 static inline uint64_t word_pages(const HistoryBlock *b, int64_t word)
@@ -272,45 +287,86 @@ typedef struct EpochSums {
     double now_squared, before_squared, product;
 } EpochSums;
 
-/* Counts the open epoch's words of a region into their counters. */
-static void epoch_close_region(MigPageHistory *h, HistoryBlock *b,
-                               int64_t from, int64_t to, uint16_t *region,
-                               EpochSums *sums)
+/* Pages, of a few words or of a region. */
+typedef struct EpochCounts {
+    int64_t known, dirty, frequent, both;
+} EpochCounts;
+
+/* Counts up to BYTE_WORDS words of the open epoch into their counters. */
+static inline void epoch_close_words(HistoryBlock *b, int64_t from,
+                                     int64_t to, int min, EpochCounts *counts)
 {
-    MigPageHistoryStats *stats = &h->stats;
-    int min = h->config.frequent_min;
-    int64_t known = 0, dirty = 0, frequent = 0, both = 0, i;
+    uint64_t dirty = 0, frequent = 0, both = 0;
+    int64_t i;
 
     for (i = from; i < to; i++) {
-        uint64_t seen = -(uint64_t)block_seen(b, i);
+        bool looked_at = block_seen(b, i);
+        uint64_t seen = -(uint64_t)looked_at;
         uint64_t up = b->open[i], down = seen & ~up;
         uint64_t low = b->low[i], high = b->high[i];
         uint64_t keep = ~(up | down), hot;
 
+        /* Most of most guests: cold, and not written. */
+        counts->known += looked_at ? WORD_PAGES : word_count(up);
+        if (!(up | low | high)) {
+            continue;
+        }
         /* Saturating: up from 3 stays at 3, down from 0 at 0. */
         b->low[i] = (up & (~low | high)) | (down & ~low & high) | (keep & low);
         b->high[i] = (up & (low | high)) | (down & low & high) | (keep & high);
         b->open[i] = 0;
 
         hot = word_class(b->low[i], b->high[i], min);
-        known += word_count((up | seen) & word_pages(b, i));
-        dirty += word_count(up);
-        frequent += word_count(hot);
-        both += word_count(hot & up);
+        dirty += word_byte_counts(up);
+        frequent += word_byte_counts(hot);
+        both += word_byte_counts(hot & up);
     }
-    stats->known_pages += known;
-    stats->dirty_pages += dirty;
-    stats->frequent_pages += frequent;
-    stats->frequent_dirty_pages += both;
-    if (known == 0) {
+    counts->dirty += word_sum(dirty);
+    counts->frequent += word_sum(frequent);
+    counts->both += word_sum(both);
+}
+
+static void epoch_close_region(MigPageHistory *h, HistoryBlock *b,
+                               int64_t from, int64_t to, uint16_t *region,
+                               EpochSums *sums)
+{
+    MigPageHistoryStats *stats = &h->stats;
+    EpochCounts counts = { 0, 0, 0, 0 };
+    int64_t before = *region, i;
+
+    for (i = from; i < to; i += BYTE_WORDS) {
+        int64_t end = MIN(i + BYTE_WORDS, to);
+
+        /* With a constant the compiler leaves the choice out of the loop. */
+        switch (h->config.frequent_min) {
+        case 1:
+            epoch_close_words(b, i, end, 1, &counts);
+            break;
+        case 2:
+            epoch_close_words(b, i, end, 2, &counts);
+            break;
+        default:
+            epoch_close_words(b, i, end, 3, &counts);
+            break;
+        }
+    }
+    if (to == b->words && block_seen(b, to - 1)) {
+        /* The last word was counted in full. */
+        counts.known -= b->words * WORD_PAGES - b->pages;
+    }
+    stats->known_pages += counts.known;
+    stats->dirty_pages += counts.dirty;
+    stats->frequent_pages += counts.frequent;
+    stats->frequent_dirty_pages += counts.both;
+    if (counts.known == 0) {
         return;
     }
-    stats->regions_dirty += dirty > 0;
-    h->region_bin[dirty]++;
-    sums->now_squared += (double)dirty * dirty;
-    sums->before_squared += (double)*region * *region;
-    sums->product += (double)dirty * *region;
-    *region = dirty;
+    stats->regions_dirty += counts.dirty > 0;
+    h->region_bin[counts.dirty]++;
+    sums->now_squared += (double)counts.dirty * counts.dirty;
+    sums->before_squared += (double)before * before;
+    sums->product += (double)counts.dirty * before;
+    *region = counts.dirty;
 }
 
 static void epoch_close(MigPageHistory *h, int64_t now_ns)
@@ -386,7 +442,7 @@ int64_t mig_page_history_hot_regions(const MigPageHistory *h, int64_t share_pct)
 
 int mig_page_history_stages(const MigPageHistory *h)
 {
-    return h->stats.epochs > 0 ? MIG_PAGE_HISTORY_CLASSES : 1;
+    return h->stats.epochs > 0 ? MIG_PAGE_HISTORY_STAGES : 1;
 }
 
 /* Of a word's pages, those that may be sent: of class below min. */
@@ -395,6 +451,22 @@ static inline uint64_t next_allowed(const HistoryBlock *b, int64_t word,
 {
     return min < MIG_PAGE_HISTORY_CLASSES ? ~block_class(b, word, min)
                                           : ALL_PAGES;
+}
+
+/* The first word from there on that is not zero; end if there is none. */
+static inline int64_t next_pending(const uint64_t *pending, int64_t word,
+                                   int64_t end)
+{
+    while (end - word >= 8 &&
+           !(pending[word] | pending[word + 1] | pending[word + 2] |
+             pending[word + 3] | pending[word + 4] | pending[word + 5] |
+             pending[word + 6] | pending[word + 7])) {
+        word += 8;
+    }
+    while (word < end && !pending[word]) {
+        word++;
+    }
+    return word;
 }
 
 int64_t mig_page_history_next(const MigPageHistory *h, size_t block,
@@ -410,8 +482,8 @@ int64_t mig_page_history_next(const MigPageHistory *h, size_t block,
     if (from_page >= end_page) {
         return end_page;
     }
-    min = stage >= MIG_PAGE_HISTORY_CLASSES - 1 ? MIG_PAGE_HISTORY_CLASSES
-                                                : stage + 1;
+    min = stage >= MIG_PAGE_HISTORY_STAGES - 1 ? MIG_PAGE_HISTORY_CLASSES
+                                               : stage + 2;
     if (withhold) {
         min = MIN(min, (int)h->config.frequent_min);
     }
@@ -426,7 +498,8 @@ int64_t mig_page_history_next(const MigPageHistory *h, size_t block,
         if (found) {
             return MIN(word * WORD_PAGES + __builtin_ctzll(found), end_page);
         }
-        if (++word >= end) {
+        word = next_pending(pending, word + 1, end);
+        if (word >= end) {
             return end_page;
         }
         found = pending[word];

@@ -26,7 +26,7 @@
  *            each epoch in which the page was dirty, and down for each in which
  *            it was not, within 0..3.  A page that is more likely than not to
  *            be written during an epoch ends up at 3, the others at 0.
- *   stage    n: pages of class n or less may be sent.  The last stage sends
+ *   stage    n: pages of class n + 1 or less may be sent.  The last stage sends
  *            everything, so that a round that goes through the stages in
  *            order leaves nothing out.
  *   frequent a page of class frequent_min or more.
@@ -53,8 +53,13 @@
 
 #include "env.h"
 
-/* Classes 0 to 3, and as many stages. */
+/* Classes 0 to 3. */
 #define MIG_PAGE_HISTORY_CLASSES 4
+/*
+ * Stage 0 takes classes 0 and 1: a page that was dirty in one epoch may have
+ * been passed by a sweep over memory, and is then the last to be written again.
+ */
+#define MIG_PAGE_HISTORY_STAGES 3
 
 typedef struct MigPageHistory MigPageHistory;
 
