@@ -21,6 +21,7 @@ def main():
         pass
     gc.disable()
     beats, partial, names, sockets = [], {}, {}, {}
+    last, before = None, {}     # by descriptor: whom a guest that has not spoken yet may carry on
     poll = select.epoll()
     poll.register(0, select.EPOLLIN)
     while True:
@@ -36,6 +37,7 @@ def main():
                     sockets[new.fileno()] = new
                     names[new.fileno()] = request[1]
                     partial[new.fileno()] = b''
+                    before[new.fileno()], last = last, new.fileno()
                     poll.register(new.fileno(), select.EPOLLIN)
                 else:
                     for when, name, line in beats:
@@ -45,9 +47,12 @@ def main():
                 continue
             data = sockets[fd].recv(4096)
             if not data:
+                # Not closed: its number must not be used again.
                 poll.unregister(fd)
-                sockets.pop(fd).close()
                 continue
+            torn = before.pop(fd, None)
+            if torn is not None:
+                partial[fd], partial[torn] = partial[torn], b''
             *lines, partial[fd] = (partial[fd] + data).split(b'\n')
             beats.extend((stamp_ns, names[fd], line) for line in lines)
 

@@ -14,6 +14,7 @@ from .errors import LabError
 PLOTS = paths.REPO / 'docs' / 'plots'
 # Workloads whose figures the docs show.
 IN_DOCS = ('hot60', 'burst200')
+RATIOS = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
 STYLE = '''
 :root { --ink: #24292f; --paper: #fff; --line: #d0d7de; --soft: #f6f8fa; --link: #0969da }
 @media (prefers-color-scheme: dark) {
@@ -108,19 +109,20 @@ def element_figure(figure):
 def section(name, runs):
     there = summary.names(runs)
     baseline = tables.BASELINE if tables.BASELINE in there else there[0]
-    rows = []
+    rows, ratios = [], []
     for config, entry in summary.summarize(runs, baseline).items():
         rows.append([config, f"{entry['completed']} of {entry['runs']}",
-                     *(summary.spread(f, entry[f]) for f in summary.FIGURES),
-                     *(ratio(entry[f'{f}_ratio']) for f in ('total_ms', 'outage_ms', 'sent_bytes'))])
-    headings = ['configuration', 'completed', *(v[0] for v in summary.FIGURES.values()),
-                'total, ratio', 'outage, ratio', 'sent, ratio']
+                     *(summary.spread(f, entry[f]) for f in summary.FIGURES)])
+        if config != baseline:
+            ratios.append([config, *(ratio(entry[f'{f}_ratio']) for f in RATIOS)])
+    headings = ['configuration', 'completed', *(v[0] for v in summary.FIGURES.values())]
+    compared = element_table([f'ratio to {baseline}', *(summary.FIGURES[f][0] for f in RATIOS)], ratios) if ratios else ''
     first = runs[0]
     intro = (f"{first['workload_is']}; {first['settings']['ram_mib']} MiB guest, {first['settings']['accelerator'].upper()}, "
              f"link of {first['settings']['link_mib_s']:g} MiB/s by {first['settings']['link_kind']}, given up after "
-             f"{first['settings']['time_limit_s']:g} s. Median (quartiles); ratios to {baseline} in the same round, "
+             f"{first['settings']['time_limit_s']:g} s. Median (quartiles); ratios within the same round, "
              f"median (range). {summary.load_note(runs)}")
-    return (f'<h2 id="{name}">{name}</h2><p>{html.escape(intro)}</p>' + element_table(headings, rows)
+    return (f'<h2 id="{name}">{name}</h2><p>{html.escape(intro)}</p>' + element_table(headings, rows) + '<br>' + compared
             + ''.join(map(element_figure, figures.of_workload(name, runs))) + single_runs(runs))
 
 

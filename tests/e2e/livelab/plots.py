@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is drawn: one function a figure, each from runs as results.py has them."""
 import math
+import re
 
 from . import summary, svg
 
@@ -14,13 +15,25 @@ COLOURS = {
 }
 OTHERS = ['#1a9850', '#8e5bc4', '#3b8bea', '#d64550', '#00a6a6', '#b08900', '#c04a8a']
 MARKERS = 'osD^vP*Xhp<>'
+DASHES = ('-', '--', ':', '-.')
 COLUMNS = 3
 
 
+def base(name):
+    """What a configuration is a variant of: "stall+multifd" of stall, "doubling-4000" of doubling."""
+    plain = name.split('+')[0]
+    return plain if plain in COLOURS else re.sub(r'-\d+$', '', plain)
+
+
 def colour(name, names):
-    """The same for a configuration in every figure."""
-    unknown = [n for n in names if n not in COLOURS]
-    return COLOURS[name] if name in COLOURS else OTHERS[unknown.index(name) % len(OTHERS)]
+    """The same for a configuration in every figure; variants share that of their base."""
+    unknown = list(dict.fromkeys(base(n) for n in names if base(n) not in COLOURS))
+    return COLOURS[base(name)] if base(name) in COLOURS else OTHERS[unknown.index(base(name)) % len(OTHERS)]
+
+
+def dashes(name, names):
+    """Tells variants apart."""
+    return DASHES[[n for n in names if base(n) == base(name)].index(name) % len(DASHES)]
 
 
 def new_figure(width, height, **kwargs):
@@ -159,13 +172,13 @@ def cdf(runs):
     axes = figure.subplots(1, 2, sharey=True)
     for ax, key, scale, label in ((axes[0], 'total_ms', 1000, 'total time, s'),
                                   (axes[1], 'outage_ms', 1, "the guest's outage, ms")):
-        for i, (name, mine) in enumerate(groups.items()):
+        for name, mine in groups.items():
             values = sorted(r[key] / scale for r in mine if r['success'] and r[key] is not None)
             if not values:
                 continue
             steps = [k / len(mine) for k in range(len(values) + 1)]
             ax.step([values[0], *values], steps, where='post', color=colour(name, groups), linewidth=1.7,
-                    linestyle=('-', '--', '-.')[i // 6 % 3], label=name)
+                    linestyle=dashes(name, groups), label=name)
         ax.set_xlabel(label)
         ax.set_ylim(0, 1.03)
     axes[1].set_xscale('log')
@@ -191,7 +204,7 @@ def speed(runs):
         ax.axvspan(0, run['wall_ms'] / 1000, color=svg.GRID, alpha=0.35, linewidth=0)
         ax.step(xs, ys, where='mid', color=colour(name, series), linewidth=1.3)
         ax.set_title(name, loc='left')
-        ax.set_ylim(0, 2)
+        ax.set_ylim(0, 1.6)
         ax.yaxis.set_major_formatter(lambda v, _: f'{v:.0%}')
     figure.supxlabel('s since the migration began (shaded: while it lasts)', fontsize=10)
     figure.supylabel("page writes, of the undisturbed guest's", fontsize=10)

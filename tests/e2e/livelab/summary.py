@@ -31,6 +31,8 @@ def value(run, figure):
 
 def forecast_error(run):
     """Measured downtime against the forecast at the decision: 0.1 = a tenth longer."""
+    if run.get('postcopy_at_s'):
+        return None     # it was forecast for another way of ending
     said = (run.get('forecast_at_decision') or {}).get('downtime-ms')
     if said is None or said <= 0 or run['downtime_ms'] is None:
         return None
