@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from . import (accel, benchsmoke, configs, controllers, experiment, host, matrix, paths, probe, processes,
-               report, results, summary, workloads)
+from . import (accel, benchsmoke, configs, controllers, experiment, host, link, matrix, paths, probe,
+               processes, report, results, summary, workloads)
 from .errors import LabError
 from .progress import BenchProgress, duration
 
@@ -126,6 +126,8 @@ class Bench:
     def run(self):
         left = self.missing()
         total, in_a_row = len(self.cells), 0
+        if left and not self.options.relay and not link.namespaces_allowed():
+            raise LabError('network namespaces are not allowed here; use --relay')
         while left:
             cell = left[0]
             progress = BenchProgress(total - len(left), total, self.clock.left_s(left),
@@ -156,7 +158,7 @@ class Bench:
             return False
         progress.end()
         if found['link']['kind'] != self.settings['link_kind']:
-            raise LabError('network namespaces are not allowed here; use --relay')
+            raise LabError(f"the link was made by {found['link']['kind']}; see the message above, or use --relay")
         found['samples'] = results.columns(found['samples'])
         results.save_run(self.folder, {
             'run': cell.number, 'started': started, 'commit': host.commit(),

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import matrix, results, summary
+from . import link, matrix, results, summary
 from .errors import LabError
 from .tap import Tap
 
@@ -26,6 +26,7 @@ def main(make_bench, options):
     folder = Path(tempfile.mkdtemp(prefix='bench-smoke-'))
     options.results, options.runs = str(folder), 1
     options.ram, options.time_limit = RAM_MIB, TIME_LIMIT_S
+    options.relay = options.relay or not link.namespaces_allowed()
     tap = Tap(len(CASES) + 2)
     try:
         for workload, config in CASES:

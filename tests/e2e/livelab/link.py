@@ -184,6 +184,17 @@ def remove_abandoned_namespaces():
             subprocess.run(['ip', 'netns', 'delete', name], check=False)
 
 
+def namespaces_allowed():
+    """Whether a shaped link between namespaces can be made here."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        NamespaceLink(64).close()
+    except LabError:
+        return False
+    return True
+
+
 def create(rate_mib_s, directory, relay=False):
     """The best link that is allowed here."""
     if not relay and os.geteuid() == 0:

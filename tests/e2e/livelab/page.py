@@ -154,7 +154,7 @@ def provenance(runs):
 def from_markdown(text):
     """An HTML table of one of tables.py's, and the text below it."""
     lines = text.splitlines()
-    rows = [[cell.strip(' `') for cell in line.strip('|').split('|')] for line in lines if line.startswith('|')]
+    rows = [[cell.strip().replace('`', '') for cell in line.strip('|').split('|')] for line in lines if line.startswith('|')]
     rest = ' '.join(line for line in lines if line and not line.startswith('|'))
     return element_table(rows[0], rows[2:]) + f'<p>{html.escape(rest)}</p>'
 

@@ -3,7 +3,8 @@
 
 A table stands between the markers <!-- table:NAME --> and <!-- /table -->.
 A table whose JSON is not there is left as it is.  bench-WORKLOAD has all
-configurations that were measured with a workload.
+configurations that were measured with a workload; sim-NAME what the simulator
+wrote to sim-NAME.json: {"tables": [{"title", "headings", "rows"}]}.
 """
 import argparse
 import functools
@@ -158,6 +159,15 @@ def validation():
     return markdown(['figure', 'runs', 'error, median', 'error, worst'], rows) if rows else None
 
 
+def simulated(name):
+    """The tables of sim-NAME.json, one below the other."""
+    data = load(name)
+    if not data or not data.get('tables'):
+        return None
+    return '\n\n'.join(f"{t['title']}:\n\n" + markdown(t['headings'], [[str(c) for c in row] for row in t['rows']])
+                       for t in data['tables'])
+
+
 TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
 
 
@@ -165,8 +175,10 @@ def make(name):
     """A table's Markdown, or None where its JSON is not there."""
     if name.startswith('bench-'):
         return bench(name[len('bench-'):])
+    if name.startswith('sim-'):
+        return simulated(name)
     if name not in TABLES:
-        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)} and bench-WORKLOAD")
+        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)}, bench-WORKLOAD and sim-NAME")
     return TABLES[name]()
 
 
