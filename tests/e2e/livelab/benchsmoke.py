@@ -102,8 +102,9 @@ def packed(folder):
         again = results.load_pack(folder / f'{name}.json')
         key = lambda r: (r['config'], r['run'])     # noqa: E731
         for old, new in zip(sorted(runs, key=key), sorted(again, key=key)):
-            old = {k: v for k, v in old.items() if k not in ('schema', *results.SERIES)}
-            new = {k: v for k, v in new.items() if k not in results.SERIES}
+            left_out = ('schema', 'convergence', *results.SERIES)
+            old = {k: v for k, v in old.items() if k not in left_out}
+            new = {k: v for k, v in new.items() if k not in left_out}
             assert old == new, f'{name} differs after packing'
     assert found, 'nothing was kept'
     return ', '.join(f'{name}: {len(runs)} runs' for name, runs in found.items())

@@ -68,6 +68,7 @@ class _Lab:
         self.destination = None
         self.samples = []
         self.events = []
+        self.rounds_at_s = []
         self.limits = []        # (at_s, ms) that a controller set
         self.postcopy_at_s = None
         self.threads = None
@@ -153,7 +154,10 @@ class _Lab:
                 cancelled = self._act(control, elapsed_s, info['ram'])
             time.sleep(POLL_S)
         end_ns = time.monotonic_ns()
-        self.events = [_event(e, begin_wall_s) for e in self.source.machine.get_qmp_events()]
+        events = [_event(e, begin_wall_s) for e in self.source.machine.get_qmp_events()]
+        self.events = [e for e in events if e[1] != 'MIGRATION_PASS']
+        # Pass 1 begins with the migration, each further one when a round ends.
+        self.rounds_at_s = [at for at, name, number in events if name == 'MIGRATION_PASS' and number > 1]
         return begin_ns, end_ns, info
 
     def _control(self):
@@ -226,6 +230,7 @@ class _Lab:
             'forecast_at_decision': self._forecast_at_decision(info),
             'forecast_before': forecast_before(self.samples, self._forecast_at_decision(info)),
             'events': self.events,
+            'rounds_at_s': self.rounds_at_s,
             'link': {'kind': self.link.kind, 'rate_mib_s': self.link.rate_mib_s,
                      **self.link.measured},
             'phase_s': round(phase_s, 3),

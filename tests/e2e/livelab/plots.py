@@ -121,8 +121,7 @@ def remaining(runs):
 def draw_moments(ax, run, paint):
     """Rounds as dots, the decision as a cross, giving up as an open square."""
     xs, ys = curve(run)
-    rounds = [at for at, name, what in run['events'] if name == 'MIGRATION_PASS' and what and what > 1]
-    dots = [(at, at_curve(xs, ys, at)) for at in rounds if xs and at <= xs[-1]]
+    dots = [(at, at_curve(xs, ys, at)) for at in run['rounds_at_s'] if xs and at <= xs[-1]]
     dots = [d for d in dots if d[1]]
     ax.plot([d[0] for d in dots], [d[1] for d in dots], linestyle='', marker='o', markersize=2.6, color=svg.INK, zorder=4)
     ends = [at for at, name, what in run['events'] if name == 'MIGRATION' and what in ('completed', 'cancelled', 'failed')]

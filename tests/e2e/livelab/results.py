@@ -16,9 +16,11 @@ from .errors import LabError
 RUN_SCHEMA = 'livelab-run/1'
 PACK_SCHEMA = 'livelab-bench/2'
 DEMO_SCHEMA = 'livelab-demo/2'
-SERIES = ('samples', 'guest_timeline', 'events')
+SERIES = ('samples', 'guest_timeline', 'events', 'rounds_at_s')
 SERIES_OF_RUNS = 2
-SAMPLES_KEPT = 120      # of a run, in a packed file
+SAMPLES_KEPT = 100      # of a run, in a packed file
+CONVERGENCE_KEPT = ('policy', 'outlook', 'decision', 'rounds', 'refreshes', 'refresh-time-us', 'bandwidth')
+COLUMNS_DROPPED = ('status', 'dirty_pages_per_s', 'sent_bytes')     # there
 COLUMNS = ('at_s', 'remaining_bytes', 'sent_bytes', 'rounds', 'throttle_percent', 'dirty_pages_per_s')
 
 
@@ -78,6 +80,7 @@ def pack(runs):
     for run in sorted(runs, key=lambda r: (r['run'], r['started'])):
         seen[run['config']] = seen.get(run['config'], 0) + 1
         run = {k: v for k, v in run.items() if k != 'schema'}
+        run['convergence'] = brief(run['convergence'])
         if seen[run['config']] > SERIES_OF_RUNS:
             run = {k: v for k, v in run.items() if k not in SERIES}
         elif run.get('samples'):
@@ -91,12 +94,22 @@ def pack(runs):
             + ',\n"runs": [\n' + ',\n'.join(rows) + '\n]}\n')
 
 
+def brief(convergence):
+    """query-migrate's answer without its sentences, its history, and the forecast that a run has already."""
+    if not convergence:
+        return None
+    kept = {k: v for k, v in convergence.items() if k in CONVERGENCE_KEPT}
+    if kept.get('decision'):
+        kept['decision'] = {k: v for k, v in kept['decision'].items() if k in ('reason', 'action', 'remaining', 'elapsed-ms')}
+    return kept
+
+
 def thin(samples):
-    """Every n-th sample, and the last."""
+    """Every n-th sample, and the last, of what is plotted."""
     count = len(samples['at_s'])
     step = -(-count // SAMPLES_KEPT)
     keep = sorted({*range(0, count, step), count - 1})
-    return {key: [column[i] for i in keep] for key, column in samples.items()}
+    return {key: [column[i] for i in keep] for key, column in samples.items() if key not in COLUMNS_DROPPED}
 
 
 def load_pack(path):
