@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "guest-hint-channel.h"
+#include "guest-hint-gate.h"
 
 static volatile sig_atomic_t asked;
 
@@ -54,7 +55,25 @@ static void answer(MigHintChannel *ch)
     }
 }
 
-int main(void)
+/* For the check of the documents. */
+static int print_tables(const char *which)
+{
+    int i;
+
+    if (strcmp(which, "--reasons") == 0) {
+        for (i = 0; i < MIG_HINT_REASON__MAX; i++) {
+            printf("%s\t%s\n", mig_hint_reason_name(i),
+                   mig_hint_reason_text(i));
+        }
+    } else {
+        for (i = MIG_HINT_OK + 1; i < MIG_HINT_ERROR__MAX; i++) {
+            puts(mig_hint_error_name(i));
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
 {
     struct sigaction action = { .sa_handler = on_signal };
     static MigHintState state;
@@ -63,6 +82,9 @@ int main(void)
     size_t len = 0;
     char c;
 
+    if (argc > 1) {
+        return print_tables(argv[1]);
+    }
     sigaction(SIGUSR1, &action, NULL);
     mig_hint_state_init(&state);
     mig_hint_channel_init(&ch, &state);
