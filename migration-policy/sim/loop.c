@@ -85,7 +85,9 @@ typedef struct Sim {
     int64_t sync_cost_ns;
     int64_t round_dirtied_pages;
     bool postcopy_asked;
-    bool stage_ended;
+    bool withhold;
+    bool only_withheld;         /* all else is sent */
+    int64_t withheld_pages;     /* as of the last sync */
 
     int64_t next_poll_ns;
     MigPolicyVerdict verdict;
@@ -193,22 +195,22 @@ static int64_t sync_cost_ns(const Sim *s)
 
 static void sync_bitmap(Sim *s, bool refresh)
 {
-    bool raw = sim_order_wants_raw(s->order);
-
     if (s->c->check) {
         invariant(s, sim_guest_check(s->g));
     }
-    s->dirtied_pages += sim_guest_sync(s->g, raw ? s->raw : NULL);
+    s->dirtied_pages += sim_guest_sync(s->g, s->raw);
     s->sync_cost_ns = sync_cost_ns(s);
     /* What the guest writes meanwhile is for the next sync to find. */
     pass_time(s, s->now_ns + s->sync_cost_ns);
-    sim_order_synced(s->order, s->g, s->raw, s->now_ns, !refresh);
+    sim_order_synced(s->order, s->g, s->raw, s->now_ns);
+    s->only_withheld = false;
+    s->withheld_pages = s->withhold
+        ? sim_order_withheld_pages(s->order, s->g) : 0;
     if (s->c->check) {
         invariant(s, sim_guest_check(s->g));
     }
     s->last_sync_ns = s->now_ns;
     s->next_sync_ns = -1;
-    s->stage_ended = false;
     s->mark_ns = s->now_ns;
     if (refresh) {
         s->r->refreshes++;
@@ -338,6 +340,8 @@ static Advice advise(Sim *s, MigPolicySampleKind kind, bool native)
         .ram_bytes = s->r->ram_bytes,
         .page_bytes = s->g->page_bytes,
         .pending_bytes = pending_bytes(s),
+        .withheld_bytes = s->withheld_pages * s->g->page_bytes,
+        .history = sim_order_history(s->order),
         .dirtied_pages = s->dirtied_pages,
         .sent_bytes = s->r->sent_bytes,
         .bandwidth_bps = mig_bandwidth_bps(&s->bandwidth),
@@ -351,6 +355,7 @@ static Advice advise(Sim *s, MigPolicySampleKind kind, bool native)
         .on_failure = s->c->on_failure,
     };
     mig_policy_decide(s->policy, &sample, &s->verdict);
+    s->withhold = s->verdict.withhold;
     if (s->c->check) {
         check_verdict(s, kind, native);
     }
@@ -422,8 +427,11 @@ static void send_some(Sim *s)
     for (;;) {
         int64_t pages, zero, bytes;
 
-        if (!sim_order_next(s->order, s->g, false, &word, &bits)) {
-            s->stage_ended = sim_order_next_stage(s->order);
+        if (!sim_order_next(s->order, s->g, s->withhold, &word, &bits)) {
+            if (sim_order_next_stage(s->order)) {
+                continue;
+            }
+            s->only_withheld = s->g->pending_pages != 0;
             break;
         }
         sim_guest_send(s->g, word, bits, &pages, &zero);
@@ -445,8 +453,8 @@ static void send_some(Sim *s)
             }
         }
     }
-    if (at_ns == start_ns && !s->stage_ended && s->g->pending_pages == 0 &&
-        s->threshold_bytes == 0) {
+    if (at_ns == start_ns) {
+        /* Nothing to send: no spinning until there is something to decide. */
         at_ns += IDLE_NS;
     }
     pass_time(s, at_ns);
@@ -473,10 +481,13 @@ static void iterate_for_free(Sim *s)
     }
 }
 
-/* A stage of the order ended: refresh, unless that would be too often. */
-static bool stage_refresh(const Sim *s)
+/*
+ * Everything but the withheld pages is sent: that is a round's end, too, but
+ * no sooner than a refresh would be, and within the same share of time.
+ */
+static bool withheld_round(const Sim *s)
 {
-    return s->stage_ended && s->now_ns >= s->last_sync_ns + TICK_NS &&
+    return s->only_withheld && s->now_ns >= s->last_sync_ns + TICK_NS &&
            (s->r->refresh_spent_ns + sync_cost_ns(s)) * 20 <= s->now_ns;
 }
 
@@ -493,11 +504,10 @@ static void iterate(Sim *s)
         return;
     }
     look_at_link(s);
-    if (pending_bytes(s) < s->threshold_bytes) {
+    if (pending_bytes(s) < s->threshold_bytes || withheld_round(s)) {
         sync_bitmap(s, false);
         kind = MIG_SAMPLE_ROUND;
-    } else if ((s->next_sync_ns >= 0 && s->now_ns >= s->next_sync_ns) ||
-               stage_refresh(s)) {
+    } else if (s->next_sync_ns >= 0 && s->now_ns >= s->next_sync_ns) {
         sync_bitmap(s, true);
         kind = MIG_SAMPLE_REFRESH;
     }
@@ -533,6 +543,7 @@ static bool set_up(Sim *s, char **errmsg)
         .tunable_values = c->tunable_values,
         .n_tunables = c->n_tunables,
     };
+    MigPageHistoryConfig history;
 
     *errmsg = NULL;
     mig_policy_register_builtin();
@@ -540,11 +551,13 @@ static bool set_up(Sim *s, char **errmsg)
     if (!s->policy) {
         return false;
     }
-    s->order = sim_order_new(c->order, s->g, errmsg);
+    mig_policy_history_config(s->policy, &history);
+    s->order = sim_order_new(c->order, s->g, &history,
+                             mig_policy_ops(s->policy)->needs_history, errmsg);
     if (!s->order) {
         return false;
     }
-    if (sim_order_wants_raw(s->order)) {
+    if (sim_order_history(s->order)) {
         s->raw = g_new0(uint64_t, s->g->n_words);
     }
     if (c->controller) {
@@ -584,6 +597,7 @@ static void begin(Sim *s)
         s->next_poll_ns = s->controller->poll_ns;
     }
     pass_time(s, s->c->costs.setup_ns);
+    sim_order_begin(s->order, s->now_ns);
     s->start_ns = s->now_ns;
     s->last_sync_ns = s->now_ns;
     s->mark_ns = s->now_ns;

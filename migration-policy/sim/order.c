@@ -3,24 +3,28 @@
  *
  *   stock    QEMU's: on from the last page, around all blocks, and around
  *            again; a refresh does not move the cursor.
- *   history  page-history.h's stages: cold pages first, then what was written
- *            more often, with a refresh between two stages, so that a hot page
- *            that is written again before its turn is sent once; in each stage
- *            as stock.
+ *   history  page-history.h's stages: the coldest pages first; after each
+ *            refresh again from stage 0; each stage has a cursor of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "order.h"
-#include "page-history.h"
+
+typedef struct Cursor {
+    size_t block, word;         /* word of the block */
+} Cursor;
 
 struct SimOrder {
-    size_t word;                /* cursor */
-    size_t block;
-    MigPageHistory *history;    /* NULL: stock */
+    bool staged;
+    size_t word;                /* stock's cursor, of the guest */
+    Cursor cursor[MIG_PAGE_HISTORY_CLASSES];
     int stage;
+    MigPageHistory *history;    /* NULL: none is kept */
 };
 
-SimOrder *sim_order_new(const char *name, const SimGuest *g, char **errmsg)
+SimOrder *sim_order_new(const char *name, const SimGuest *g,
+                        const MigPageHistoryConfig *config, bool keep_history,
+                        char **errmsg)
 {
     SimOrder *o;
     size_t i;
@@ -31,14 +35,14 @@ SimOrder *sim_order_new(const char *name, const SimGuest *g, char **errmsg)
         return NULL;
     }
     o = g_new0(SimOrder, 1);
-    if (!strcmp(name, "history")) {
+    o->staged = !strcmp(name, "history");
+    if (o->staged || keep_history) {
         int64_t *pages = g_new0(int64_t, g->n_blocks);
 
         for (i = 0; i < g->n_blocks; i++) {
             pages[i] = g->blocks[i].pages;
         }
-        o->history = mig_page_history_new(pages, g->n_blocks, NULL);
-        mig_page_history_begin(o->history, 0);
+        o->history = mig_page_history_new(pages, g->n_blocks, config);
         g_free(pages);
     }
     return o;
@@ -52,13 +56,20 @@ void sim_order_free(SimOrder *o)
     }
 }
 
-bool sim_order_wants_raw(const SimOrder *o)
+const MigPageHistory *sim_order_history(const SimOrder *o)
 {
-    return o->history != NULL;
+    return o->history;
+}
+
+void sim_order_begin(SimOrder *o, int64_t now_ns)
+{
+    if (o->history) {
+        mig_page_history_begin(o->history, now_ns);
+    }
 }
 
 void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
-                      int64_t now_ns, bool round_ends)
+                      int64_t now_ns)
 {
     size_t i;
 
@@ -71,9 +82,24 @@ void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
                               g->blocks[i].pages);
     }
     mig_page_history_sync_end(o->history, now_ns);
-    if (round_ends) {
-        o->stage = 0;
+    o->stage = 0;
+}
+
+int64_t sim_order_withheld_pages(const SimOrder *o, const SimGuest *g)
+{
+    int64_t count[MIG_PAGE_HISTORY_CLASSES], frequent, pages = 0;
+    size_t i;
+
+    for (i = 0; o->history && i < g->n_blocks; i++) {
+        const SimBlock *b = &g->blocks[i];
+
+        memset(count, 0, sizeof(count));
+        frequent = 0;
+        mig_page_history_count(o->history, i, g->pending + b->first_word, 0,
+                               b->pages, count, &frequent);
+        pages += frequent;
     }
+    return pages;
 }
 
 /* Stock: the next word that is not zero, around everything once. */
@@ -82,9 +108,6 @@ static bool next_stock(SimOrder *o, const SimGuest *g, size_t *word,
 {
     size_t w;
 
-    if (!g->pending_pages) {
-        return false;
-    }
     for (w = o->word; w < g->n_words && !g->pending[w]; w++) {
         /* on */
     }
@@ -99,9 +122,9 @@ static bool next_stock(SimOrder *o, const SimGuest *g, size_t *word,
     return true;
 }
 
-/* The pages of one word that may go in this stage. */
+/* The pages of one word that may go in this stage, from page on. */
 static uint64_t stage_bits(const SimOrder *o, const SimGuest *g, size_t block,
-                           int64_t page, bool withhold)
+                           int64_t page, int stage, bool withhold)
 {
     const SimBlock *b = &g->blocks[block];
     int64_t end = MIN((page | 63) + 1, b->pages);
@@ -111,24 +134,22 @@ static uint64_t stage_bits(const SimOrder *o, const SimGuest *g, size_t block,
         bits |= UINT64_C(1) << (page % 64);
         page = mig_page_history_next(o->history, block,
                                      g->pending + b->first_word, page + 1, end,
-                                     o->stage, withhold);
+                                     stage, withhold);
     }
     return bits;
 }
 
-static bool next_history(SimOrder *o, const SimGuest *g, bool withhold,
-                         size_t *word, uint64_t *bits)
+static bool next_history(SimOrder *o, const SimGuest *g, Cursor *cursor,
+                         int stage, bool withhold, size_t *word,
+                         uint64_t *bits)
 {
     size_t i;
 
-    if (!g->pending_pages) {
-        return false;
-    }
     /* The block of the cursor is looked at twice: behind it, and before it. */
     for (i = 0; i <= g->n_blocks; i++) {
-        size_t block = (o->block + i) % g->n_blocks;
+        size_t block = (cursor->block + i) % g->n_blocks;
         const SimBlock *b = &g->blocks[block];
-        int64_t from = i == 0 ? (int64_t)o->word * 64 : 0;
+        int64_t from = i == 0 ? (int64_t)cursor->word * 64 : 0;
         int64_t page;
 
         if (from >= b->pages) {
@@ -136,12 +157,12 @@ static bool next_history(SimOrder *o, const SimGuest *g, bool withhold,
         }
         page = mig_page_history_next(o->history, block,
                                      g->pending + b->first_word, from,
-                                     b->pages, o->stage, withhold);
+                                     b->pages, stage, withhold);
         if (page < b->pages) {
             *word = b->first_word + page / 64;
-            *bits = stage_bits(o, g, block, page, withhold);
-            o->block = block;
-            o->word = page / 64 + 1;
+            *bits = stage_bits(o, g, block, page, stage, withhold);
+            cursor->block = block;
+            cursor->word = page / 64 + 1;
             return true;
         }
     }
@@ -151,13 +172,40 @@ static bool next_history(SimOrder *o, const SimGuest *g, bool withhold,
 bool sim_order_next(SimOrder *o, const SimGuest *g, bool withhold,
                     size_t *word, uint64_t *bits)
 {
-    return o->history ? next_history(o, g, withhold, word, bits)
-                      : next_stock(o, g, word, bits);
+    bool found;
+
+    if (!g->pending_pages) {
+        return false;
+    }
+    withhold = withhold && o->history;
+    if (o->staged) {
+        return next_history(o, g, &o->cursor[o->stage], o->stage, withhold,
+                            word, bits);
+    }
+    if (withhold) {
+        /* QEMU's order, without the frequent set. */
+        Cursor *c = &o->cursor[0];
+
+        found = next_history(o, g, c, MIG_PAGE_HISTORY_CLASSES, true, word,
+                             bits);
+        o->word = g->blocks[c->block].first_word + c->word;
+        return found;
+    }
+    found = next_stock(o, g, word, bits);
+    /* Should withholding begin, it goes on from here. */
+    for (o->cursor[0].block = 0;
+         o->cursor[0].block + 1 < g->n_blocks &&
+         g->blocks[o->cursor[0].block + 1].first_word <= o->word;
+         o->cursor[0].block++) {
+        /* the block that the cursor is in */
+    }
+    o->cursor[0].word = o->word - g->blocks[o->cursor[0].block].first_word;
+    return found;
 }
 
 bool sim_order_next_stage(SimOrder *o)
 {
-    if (!o->history || o->stage >= mig_page_history_stages(o->history) - 1) {
+    if (!o->staged || o->stage >= mig_page_history_stages(o->history) - 1) {
         return false;
     }
     o->stage++;

@@ -7,17 +7,31 @@
 #define MIG_SIM_ORDER_H
 
 #include "guest.h"
+#include "page-history.h"
 
 typedef struct SimOrder SimOrder;
 
-/* "stock" or "history"; NULL and *errmsg (g_free) for anything else. */
-SimOrder *sim_order_new(const char *name, const SimGuest *g, char **errmsg);
+/*
+ * "stock" or "history"; NULL and *errmsg (g_free) for anything else.  A page
+ * history is kept when the order or the policy needs one.
+ */
+SimOrder *sim_order_new(const char *name, const SimGuest *g,
+                        const MigPageHistoryConfig *config, bool keep_history,
+                        char **errmsg);
 void sim_order_free(SimOrder *o);
 
-/* A sync was done: raw is what the log held; at a round's end order starts. */
-bool sim_order_wants_raw(const SimOrder *o);
+/* NULL: none is kept. */
+const MigPageHistory *sim_order_history(const SimOrder *o);
+
+/* The order's stages begin and are fed from here on. */
+void sim_order_begin(SimOrder *o, int64_t now_ns);
+
+/* A sync was done: raw is what the log held; stages begin anew. */
 void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
-                      int64_t now_ns, bool round_ends);
+                      int64_t now_ns);
+
+/* Pending pages that withholding holds back. */
+int64_t sim_order_withheld_pages(const SimOrder *o, const SimGuest *g);
 
 /*
  * The next pages: bits of one word, all of them pending.  False when this
@@ -26,10 +40,7 @@ void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
 bool sim_order_next(SimOrder *o, const SimGuest *g, bool withhold,
                     size_t *word, uint64_t *bits);
 
-/*
- * sim_order_next() had none left: true when there is a further stage, before
- * which the dirty bitmap should be refreshed.
- */
+/* It had none left: goes on to the next stage; false if that was the last. */
 bool sim_order_next_stage(SimOrder *o);
 
 #endif

@@ -158,9 +158,11 @@ static int64_t scatter_stride(int64_t n)
 }
 
 static bool running_init(Running *r, const SimGuest *g, const SimProgram *p,
-                         int64_t *next_page, char **errmsg)
+                         size_t index, int64_t *next_page, char **errmsg)
 {
     const SimBlock *ram = &g->blocks[0];
+    /* Two programs of one seed are two programs all the same. */
+    uint64_t seed = p->seed << 8 | index;
     size_t i;
 
     /* The largest block is RAM proper. */
@@ -183,7 +185,8 @@ static bool running_init(Running *r, const SimGuest *g, const SimProgram *p,
     *next_page = r->first_page + r->pages;
     r->first_word = ram->first_word + r->first_page / 64;
     r->first_bit = r->first_page % 64;
-    r->random = p->seed * UINT64_C(0x9e3779b97f4a7c15) + p->pattern;
+    /* The next seed must not be the next number of the same sequence. */
+    r->random = sim_random(&seed);
     r->hot_pages = CLAMP(r->pages * p->hot_pct / 100, 1, r->pages);
     if (r->p.pattern == SIM_HOT && r->hot_pages == r->pages) {
         r->p.pattern = SIM_UNIFORM;
@@ -205,12 +208,11 @@ SimWriter *sim_writer_new_programs(const SimGuest *g,
 
     w->run = g_new0(Running, n);
     for (i = 0; i < n; i++) {
-        if (!running_init(&w->run[i], g, &programs[i], &next_page, errmsg)) {
+        if (!running_init(&w->run[i], g, &programs[i], i, &next_page,
+                          errmsg)) {
             sim_writer_free(w);
             return NULL;
         }
-        /* Two programs of one seed are two programs all the same. */
-        w->run[i].random += i;
     }
     w->n_run = n;
     return w;
