@@ -86,7 +86,7 @@ typedef struct Sim {
     int64_t round_dirtied_pages;
     bool postcopy_asked;
     bool withhold;
-    bool only_withheld;         /* all else is sent */
+    bool round_over;            /* nothing is left that may be sent */
     int64_t withheld_pages;     /* as of the last sync */
 
     int64_t next_poll_ns;
@@ -202,8 +202,8 @@ static void sync_bitmap(Sim *s, bool refresh)
     s->sync_cost_ns = sync_cost_ns(s);
     /* What the guest writes meanwhile is for the next sync to find. */
     pass_time(s, s->now_ns + s->sync_cost_ns);
-    sim_order_synced(s->order, s->g, s->raw, s->now_ns);
-    s->only_withheld = false;
+    sim_order_synced(s->order, s->g, s->raw, s->now_ns, !refresh);
+    s->round_over = false;
     s->withheld_pages = s->withhold
         ? sim_order_withheld_pages(s->order, s->g) : 0;
     if (s->c->check) {
@@ -356,6 +356,10 @@ static Advice advise(Sim *s, MigPolicySampleKind kind, bool native)
     };
     mig_policy_decide(s->policy, &sample, &s->verdict);
     s->withhold = s->verdict.withhold;
+    if (kind != MIG_SAMPLE_TICK || !s->withhold) {
+        /* What may be sent is another question now. */
+        s->round_over = false;
+    }
     if (s->c->check) {
         check_verdict(s, kind, native);
     }
@@ -428,10 +432,7 @@ static void send_some(Sim *s)
         int64_t pages, zero, bytes;
 
         if (!sim_order_next(s->order, s->g, s->withhold, &word, &bits)) {
-            if (sim_order_next_stage(s->order)) {
-                continue;
-            }
-            s->only_withheld = s->g->pending_pages != 0;
+            s->round_over = true;
             break;
         }
         sim_guest_send(s->g, word, bits, &pages, &zero);
@@ -482,13 +483,28 @@ static void iterate_for_free(Sim *s)
 }
 
 /*
- * Everything but the withheld pages is sent: that is a round's end, too, but
- * no sooner than a refresh would be, and within the same share of time.
+ * The end of convergence_iterate(): is a sync due, and does a round end with
+ * it?  Where a history is kept a round ends when nothing is left that may be
+ * sent.  If there was nothing at all since the last sync, it waits until the
+ * next one is due, instead of spinning.
  */
-static bool withheld_round(const Sim *s)
+static bool sync_is_due(Sim *s, bool *round_ends)
 {
-    return s->only_withheld && s->now_ns >= s->last_sync_ns + TICK_NS &&
-           (s->r->refresh_spent_ns + sync_cost_ns(s)) * 20 <= s->now_ns;
+    int64_t due_ns = s->next_sync_ns >= 0 ? s->next_sync_ns
+                                          : s->last_sync_ns + TICK_NS;
+
+    *round_ends = sim_order_history(s->order) && s->round_over;
+    if (*round_ends) {
+        if (!sim_order_is_empty(s->order)) {
+            return true;
+        }
+        if (due_ns > s->now_ns) {
+            pass_time(s, MIN(due_ns, s->now_ns + TICK_NS));
+            s->mark_ns = s->now_ns;
+        }
+        return s->now_ns >= due_ns;
+    }
+    return s->next_sync_ns >= 0 && s->now_ns >= s->next_sync_ns;
 }
 
 /* migration_iteration_run(), then migration_rate_limit() */
@@ -496,7 +512,7 @@ static void iterate(Sim *s)
 {
     MigPolicySampleKind kind = MIG_SAMPLE_TICK;
     Advice advice;
-    bool native;
+    bool native, due, round_ends;
 
     poll_controller(s);
     if (s->orders.abort) {
@@ -504,12 +520,13 @@ static void iterate(Sim *s)
         return;
     }
     look_at_link(s);
-    if (pending_bytes(s) < s->threshold_bytes || withheld_round(s)) {
+    due = sync_is_due(s, &round_ends);
+    if (pending_bytes(s) < s->threshold_bytes) {
         sync_bitmap(s, false);
         kind = MIG_SAMPLE_ROUND;
-    } else if (s->next_sync_ns >= 0 && s->now_ns >= s->next_sync_ns) {
-        sync_bitmap(s, true);
-        kind = MIG_SAMPLE_REFRESH;
+    } else if (due) {
+        sync_bitmap(s, !round_ends);
+        kind = round_ends ? MIG_SAMPLE_ROUND : MIG_SAMPLE_REFRESH;
     }
     native = !pending_bytes(s) || pending_bytes(s) < s->threshold_bytes;
     advice = advise(s, kind, native);

@@ -113,6 +113,33 @@ static void print_head(GString *to, const SimCase *c, int runs)
         "time s", "down ms");
 }
 
+/* The same as rows of a table for scripts/report and scripts/fill-tables. */
+static void json_head(GString *to, const char *title, const char *headings)
+{
+    g_string_append_printf(to, "%s\n  {\"title\": ", to->len ? "," : "");
+    sim_json_text(to, title);
+    g_string_append_printf(to, ", \"headings\": [%s],\n   \"rows\": [",
+                           headings);
+}
+
+static void json_cell(GString *to, const char *name, Cell *c, int runs,
+                      bool first)
+{
+    g_string_append_printf(to, "%s\n    [\"%s\", \"%d of %d\", ",
+                           first ? "" : ",", name, c->n, runs);
+    if (!c->n) {
+        g_string_append(to, "\"-\", \"-\", \"-\", \"-\", \"-\", \"-\"]");
+        return;
+    }
+    g_string_append_printf(
+        to, "\"%.2f\", \"%.0f\", \"%.0f\", \"%+.2f\", \"%+.2f\", "
+        "\"%+.0f\"]", median(c->total_ms, c->n) / 1e3,
+        median(c->downtime_ms, c->n), median(c->sent_mib, c->n),
+        median(c->regret_ms, c->n) / 1e3,
+        median(c->regret_total_ms, c->n) / 1e3,
+        median(c->regret_downtime_ms, c->n));
+}
+
 static void print_cell(GString *to, const char *name, Cell *c, int runs)
 {
     g_string_append_printf(to, "%-20s %2d/%-2d ", name, c->n, runs);
@@ -129,7 +156,8 @@ static void print_cell(GString *to, const char *name, Cell *c, int runs)
         median(c->regret_downtime_ms, c->n));
 }
 
-static void print_oracles(GString *to, const SimOracle *o, int runs)
+static void print_oracles(GString *to, GString *tables, const SimOracle *o,
+                          int runs)
 {
     double *total = g_new(double, runs), *down = g_new(double, runs);
     int i, n = 0;
@@ -140,6 +168,9 @@ static void print_oracles(GString *to, const SimOracle *o, int runs)
     }
     g_string_append_printf(to, "%-20s %5s %9.2f %9.0f\n", "best moment", "",
                            median(total, runs), median(down, runs));
+    g_string_append_printf(tables, ",\n    [\"best moment\", \"\", "
+                           "\"%.2f\", \"%.0f\", \"\", \"\", \"\", \"\"]",
+                           median(total, runs), median(down, runs));
     for (i = 0; i < runs; i++) {
         if (o[i].bound_cost_ns >= 0) {
             total[n] = o[i].bound_total_ns / 1e9;
@@ -149,6 +180,9 @@ static void print_oracles(GString *to, const SimOracle *o, int runs)
     if (n) {
         g_string_append_printf(to, "%-20s %5s %9.2f %9.0f\n", "bound, any order",
                                "", median(total, n), median(down, n));
+        g_string_append_printf(tables, ",\n    [\"bound, any order\", \"\", "
+                               "\"%.2f\", \"%.0f\", \"\", \"\", \"\", "
+                               "\"\"]", median(total, n), median(down, n));
     }
     g_free(total);
     g_free(down);
@@ -156,8 +190,10 @@ static void print_oracles(GString *to, const SimOracle *o, int runs)
 
 static bool run_workload(const SimCase *c, const Peer *peers, size_t n,
                          int runs, Cell *overall, GString *text, GString *json,
-                         char **errmsg)
+                         GString *tables, char **errmsg)
 {
+    char *title = g_strdup_printf("%s: %s; %d runs, medians", c->name, c->what,
+                                  runs);
     SimOracle *oracle = g_new0(SimOracle, runs);
     SimResult *result = g_new0(SimResult, runs * n);
     Cell *cell = g_new0(Cell, n);
@@ -185,6 +221,10 @@ static bool run_workload(const SimCase *c, const Peer *peers, size_t n,
         fprintf(stderr, "mig-sim: %s: run %d of %d\n", c->name, k + 1, runs);
     }
     print_head(text, c, runs);
+    json_head(tables, title, "\"configuration\", \"completed\", "
+              "\"total, s\", \"downtime, ms\", \"sent, MiB\", "
+              "\"regret, s\", \"of it time, s\", \"downtime, ms\"");
+    g_free(title);
     g_string_append_printf(json, "%s\n  {", json->str[json->len - 1] == '}'
                            ? "," : "");
     sim_json_case(json, c);
@@ -219,12 +259,14 @@ static bool run_workload(const SimCase *c, const Peer *peers, size_t n,
         }
         g_string_append(json, "]}");
         print_cell(text, peers[i].name, &cell[i], runs);
+        json_cell(tables, peers[i].name, &cell[i], runs, i == 0);
         g_free(cell[i].total_ms);
     }
     g_string_append(json, "]}");
     if (ok) {
-        print_oracles(text, oracle, runs);
+        print_oracles(text, tables, oracle, runs);
     }
+    g_string_append(tables, "]}");
     g_free(oracle);
     g_free(result);
     g_free(cell);
@@ -267,6 +309,7 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
     Peer peers[PEERS_MAX];
     size_t n = list_peers(base, peers), i, w, n_workloads = g_strv_length(name);
     Cell *overall = g_new0(Cell, n);
+    GString *tables = g_string_new("");
     bool ok = true;
 
     g_string_append_printf(json, "{\"schema\": %d, \"what\": \"simulated: cost "
@@ -292,16 +335,20 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
             }
         }
         ok = ok && run_workload(&c, peers, n, runs, overall, text, json,
-                                errmsg);
+                                tables, errmsg);
         sim_trace_free(c.trace);
     }
-    g_string_append(json, "\n ]\n}\n");
+    json_head(tables, "All workloads: cost as a multiple of the best moment's",
+              "\"configuration\", \"completed\", \"median\", \"worst\"");
     g_string_append_printf(text, "\nall workloads: cost as a multiple of the "
                            "best moment's (1: as good)\n%-20s %7s %9s %9s\n",
                            "", "done", "median", "worst");
     for (i = 0; ok && i < n; i++) {
         Cell *c = &overall[i];
 
+        g_string_append_printf(tables, "%s\n    [\"%s\", \"%d of %d\", ",
+                               i ? "," : "", peers[i].name, c->n,
+                               (int)(runs * n_workloads));
         g_string_append_printf(text, "%-20s %3d/%-3d", peers[i].name, c->n,
                                (int)(runs * n_workloads));
         if (c->n) {
@@ -309,9 +356,16 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
 
             g_string_append_printf(text, " %9.2f %9.2f", middle,
                                    c->ratio[c->n - 1]);
+            g_string_append_printf(tables, "\"%.2f\", \"%.2f\"]", middle,
+                                   c->ratio[c->n - 1]);
+        } else {
+            g_string_append(tables, "\"-\", \"-\"]");
         }
         g_string_append_c(text, '\n');
     }
+    g_string_append_printf(json, "\n ],\n \"tables\": [%s]}\n ]\n}\n",
+                           tables->str);
+    g_string_free(tables, true);
     for (i = 0; i < n; i++) {
         g_free(overall[i].total_ms);
         g_free(peers[i].name);

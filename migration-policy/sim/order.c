@@ -5,6 +5,10 @@
  *            again; a refresh does not move the cursor.
  *   history  page-history.h's stages: the coldest pages first; after each
  *            refresh again from stage 0; each stage has a cursor of its own.
+ *            A round ends when as many pages were sent as were dirty at its
+ *            start, or none is left that may go.
+ *
+ * As in the series for QEMU, migration/ram-history.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,6 +24,8 @@ struct SimOrder {
     Cursor cursor[MIG_PAGE_HISTORY_CLASSES];
     int stage;
     MigPageHistory *history;    /* NULL: none is kept */
+    int64_t round_pages;        /* left of the round, in stages */
+    int64_t found_pages;        /* since the last sync */
 };
 
 SimOrder *sim_order_new(const char *name, const SimGuest *g,
@@ -36,6 +42,7 @@ SimOrder *sim_order_new(const char *name, const SimGuest *g,
     }
     o = g_new0(SimOrder, 1);
     o->staged = !strcmp(name, "history");
+    o->round_pages = g->pages;
     if (o->staged || keep_history) {
         int64_t *pages = g_new0(int64_t, g->n_blocks);
 
@@ -69,10 +76,14 @@ void sim_order_begin(SimOrder *o, int64_t now_ns)
 }
 
 void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
-                      int64_t now_ns)
+                      int64_t now_ns, bool round_ends)
 {
     size_t i;
 
+    if (round_ends) {
+        o->round_pages = g->pending_pages;
+    }
+    o->found_pages = 0;
     if (!o->history) {
         return;
     }
@@ -172,42 +183,30 @@ static bool next_history(SimOrder *o, const SimGuest *g, Cursor *cursor,
 bool sim_order_next(SimOrder *o, const SimGuest *g, bool withhold,
                     size_t *word, uint64_t *bits)
 {
-    bool found;
+    int stages = o->staged ? mig_page_history_stages(o->history) : 1;
+    bool found = false;
 
     if (!g->pending_pages) {
         return false;
     }
-    withhold = withhold && o->history;
-    if (o->staged) {
-        return next_history(o, g, &o->cursor[o->stage], o->stage, withhold,
-                            word, bits);
+    if (!o->staged && !(withhold && o->history)) {
+        found = next_stock(o, g, word, bits);
+    } else if (o->round_pages > 0) {
+        for (; o->stage < stages && !found; o->stage += !found) {
+            /* Unstaged, it is QEMU's order without the frequent set. */
+            found = next_history(o, g, &o->cursor[o->stage], o->staged
+                                 ? o->stage : MIG_PAGE_HISTORY_CLASSES - 1,
+                                 withhold, word, bits);
+        }
     }
-    if (withhold) {
-        /* QEMU's order, without the frequent set. */
-        Cursor *c = &o->cursor[0];
-
-        found = next_history(o, g, c, MIG_PAGE_HISTORY_CLASSES, true, word,
-                             bits);
-        o->word = g->blocks[c->block].first_word + c->word;
-        return found;
+    if (found) {
+        o->found_pages += __builtin_popcountll(*bits);
+        o->round_pages -= __builtin_popcountll(*bits);
     }
-    found = next_stock(o, g, word, bits);
-    /* Should withholding begin, it goes on from here. */
-    for (o->cursor[0].block = 0;
-         o->cursor[0].block + 1 < g->n_blocks &&
-         g->blocks[o->cursor[0].block + 1].first_word <= o->word;
-         o->cursor[0].block++) {
-        /* the block that the cursor is in */
-    }
-    o->cursor[0].word = o->word - g->blocks[o->cursor[0].block].first_word;
     return found;
 }
 
-bool sim_order_next_stage(SimOrder *o)
+bool sim_order_is_empty(const SimOrder *o)
 {
-    if (!o->staged || o->stage >= mig_page_history_stages(o->history) - 1) {
-        return false;
-    }
-    o->stage++;
-    return true;
+    return !o->found_pages;
 }

@@ -28,19 +28,19 @@ void sim_order_begin(SimOrder *o, int64_t now_ns);
 
 /* A sync was done: raw is what the log held; stages begin anew. */
 void sim_order_synced(SimOrder *o, const SimGuest *g, const uint64_t *raw,
-                      int64_t now_ns);
+                      int64_t now_ns, bool round_ends);
 
 /* Pending pages that withholding holds back. */
 int64_t sim_order_withheld_pages(const SimOrder *o, const SimGuest *g);
 
 /*
- * The next pages: bits of one word, all of them pending.  False when this
- * stage has none left.  withhold leaves out what the order knows to be hot.
+ * The next pages: bits of one word, all of them pending.  False when the round
+ * is over: none is left that may go.  withhold leaves out what the order knows to be hot.
  */
 bool sim_order_next(SimOrder *o, const SimGuest *g, bool withhold,
                     size_t *word, uint64_t *bits);
 
-/* It had none left: goes on to the next stage; false if that was the last. */
-bool sim_order_next_stage(SimOrder *o);
+/* Nothing was found since the last sync. */
+bool sim_order_is_empty(const SimOrder *o);
 
 #endif
