@@ -87,8 +87,10 @@ static const MigPolicyTunable frequent_tunables[] = {
     },
     [FREQUENT_SHARE] = {
         .name = "frequent-set-share-percent",
-        .min = 0, .max = 100, .def = 50, .unit = "%",
-        .why = "Share of an epoch's dirty pages that must be frequent.",
+        .min = 0, .max = 100, .def = 35, .unit = "%",
+        .why = "Share of an epoch's dirty pages that must be frequent; where "
+               "rates differ widely, many pages that are written once in a "
+               "while add up to more than half.",
     },
     [FREQUENT_EPOCHS] = {
         .name = "frequent-set-stable-epochs",
