@@ -177,7 +177,8 @@ MigPageHistory *mig_page_history_new(const int64_t *block_pages,
         region += divide_up(b->words, region_words);
     }
     h->region_bin = g_new0(int64_t, h->config.region_pages + 1);
-    h->stats = (MigPageHistoryStats) { 0, -1, -1, -1, -1, -1, -1, -1 };
+    h->stats = (MigPageHistoryStats) { 0, -1, -1, -1, -1, -1,
+                                       h->n_regions, -1, -1 };
     return h;
 }
 
@@ -378,6 +379,7 @@ static void epoch_close(MigPageHistory *h, int64_t now_ns)
     h->stats = (MigPageHistoryStats) {
         .epochs = h->stats.epochs + 1,
         .epoch_ns = now_ns - h->epoch_start_ns,
+        .regions = h->n_regions,
     };
     memset(h->region_bin, 0,
            (h->config.region_pages + 1) * sizeof(*h->region_bin));

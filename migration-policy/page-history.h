@@ -80,6 +80,7 @@ typedef struct MigPageHistoryStats {
     int64_t dirty_pages;        /* distinct pages found dirty in it */
     int64_t frequent_pages;     /* in the frequent set, at its end */
     int64_t frequent_dirty_pages; /* of dirty_pages, those in that set */
+    int64_t regions;            /* that RAM is divided into */
     /* Over the regions of which any page was looked at: */
     int64_t regions_dirty;      /* with at least one dirty page */
     /*

@@ -135,6 +135,8 @@ void mig_policy_register_builtin(void)
         &mig_policy_classic,
         &mig_policy_stall,
         &mig_policy_predict,
+        &mig_policy_frequent_set,
+        &mig_policy_memory_pattern,
     };
     size_t i;
 

@@ -329,5 +329,7 @@ extern const MigPolicyOps mig_policy_threshold;
 extern const MigPolicyOps mig_policy_classic;
 extern const MigPolicyOps mig_policy_stall;
 extern const MigPolicyOps mig_policy_predict;
+extern const MigPolicyOps mig_policy_frequent_set;
+extern const MigPolicyOps mig_policy_memory_pattern;
 
 #endif

@@ -1,0 +1,69 @@
+/*
+ * stall's rule with a patience that somebody else chooses.  See patience.h.
+ *
+ * stall waits because it does not know whether what is pending will get less.
+ * Whoever knows from the page history that it will not, need not wait so long;
+ * all else (steep falls, dips, reversals, forecast) is the same question with
+ * the same answer.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "patience.h"
+
+static size_t patience_find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < mig_policy_stall.n_tunables; i++) {
+        if (!strcmp(mig_policy_stall.tunables[i].name, name)) {
+            break;
+        }
+    }
+    g_assert(i < mig_policy_stall.n_tunables);
+    return i;
+}
+
+void mig_patience_init(MigPatience *p, const MigPolicySetup *setup)
+{
+    MigPolicySetup inner = *setup;
+    size_t i;
+
+    g_assert(mig_policy_stall.state_bytes <= sizeof(p->stall));
+    g_assert(mig_policy_stall.n_tunables <= MIG_PATIENCE_TUNABLES);
+    for (i = 0; i < mig_policy_stall.n_tunables; i++) {
+        p->tunable[i] = mig_policy_stall.tunables[i].def;
+    }
+    p->percent = patience_find("stall-patience-percent");
+    p->min_ms = patience_find("stall-patience-min-ms");
+    inner.tunable = p->tunable;
+    mig_policy_stall.init(p->stall, &inner);
+}
+
+bool mig_patience_first_pass_over(MigPatience *p, const MigPolicySample *sample)
+{
+    int64_t left_bytes = sample->pending_bytes - MAX(sample->withheld_bytes, 0);
+
+    if (sample->round > 0) {
+        p->first_pass_over = true;
+    } else if (sample->kind != MIG_SAMPLE_TICK && sample->pending_bytes >= 0 &&
+               sample->dirtied_pages > 0 &&
+               sample->dirtied_pages >= left_bytes / sample->page_bytes) {
+        p->first_pass_over = true;
+    }
+    return p->first_pass_over;
+}
+
+void mig_patience_decide(MigPatience *p, const MigPolicySample *sample,
+                         int64_t patience_percent, int64_t patience_min_ms,
+                         MigPolicyVerdict *verdict)
+{
+    const MigPolicyTunable *stall = mig_policy_stall.tunables;
+    MigPolicySample s = *sample;
+
+    s.round = MAX(s.round, 1);
+    p->tunable[p->percent] = patience_percent < 0 ? stall[p->percent].def
+                                                  : patience_percent;
+    p->tunable[p->min_ms] = patience_min_ms < 0 ? stall[p->min_ms].def
+                                                : patience_min_ms;
+    mig_policy_stall.decide(p->stall, &s, verdict);
+}
