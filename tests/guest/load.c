@@ -59,8 +59,9 @@ static struct {
     double writes_per_s;      /* 0 = as fast as it goes */
     double burst_s;           /* 0 = no quiet */
     double quiet_s;
+    double quiet_writes_per_s;
     enum pattern pattern;
-} conf = { 60 * PAGES_PER_MIB, 0, 8, 25000, 0, 0, UNIFORM };
+} conf = { 60 * PAGES_PER_MIB, 0, 8, 25000, 0, 0, 0, UNIFORM };
 
 static uint64_t *pages;       /* hot set, then cold set */
 static uint32_t *record;      /* last sequence written, by hot page */
@@ -304,16 +305,16 @@ static void run(int control)
 
     while (serve_control(control)) {
         double s = now_s();
+        bool burst = in_burst(s - start_s);
+        double rate = burst ? conf.writes_per_s : conf.quiet_writes_per_s;
         uint32_t n = 0;
 
-        if (!in_burst(s - start_s)) {
-            owed = 0;
-        } else if (conf.writes_per_s <= 0) {
+        if (burst && rate <= 0) {
             n = FLAT_OUT_BATCH;
         } else {
-            wanted += (s - last_s) * conf.writes_per_s;
-            owed += (s - last_s) * conf.writes_per_s;
-            owed = fmin(owed, fmax(MAX_DEBT_S * conf.writes_per_s, 1));
+            wanted += (s - last_s) * rate;
+            owed += (s - last_s) * rate;
+            owed = fmin(owed, fmax(MAX_DEBT_S * rate, rate > 0));
             n = (uint32_t)owed;
             owed -= n;
         }
@@ -323,7 +324,7 @@ static void run(int control)
             status->done_writes++;
         }
         status->wanted_writes = (uint64_t)wanted;
-        if (conf.writes_per_s > 0 || !in_burst(s - start_s)) {
+        if (conf.writes_per_s > 0 || !burst) {
             nanosleep(&tick, NULL);
         }
     }
@@ -362,7 +363,8 @@ static const char usage[] =
     "  --bytes N         bytes stored by each write, 8..4096 (default 64)\n"
     "  --pattern P       uniform, sweep, or skew (90% of writes to 10%)\n"
     "  --nice N          leave the CPU to others (default 0)\n"
-    "  --burst-s N --quiet-s N   write for N s, then rest for N s\n";
+    "  --burst-s N --quiet-s N   write for N s, then rest for N s\n"
+    "  --quiet-rate N  page writes per second while it rests (default 0)\n";
 
 static void parse(int argc, char **argv)
 {
@@ -374,6 +376,7 @@ static void parse(int argc, char **argv)
         { "pattern", required_argument, NULL, 'p' },
         { "burst-s", required_argument, NULL, 'u' },
         { "quiet-s", required_argument, NULL, 'q' },
+        { "quiet-rate", required_argument, NULL, 'l' },
         { "nice", required_argument, NULL, 'n' },
         { "help", no_argument, NULL, '?' },
         { 0 }
@@ -385,7 +388,7 @@ static void parse(int argc, char **argv)
 
         switch (opt) {
         case 'h':
-            conf.hot_pages = number(name, optarg, 1, 1 << 20) * PAGES_PER_MIB;
+            conf.hot_pages = number(name, optarg, 0.0625, 1 << 20) * PAGES_PER_MIB;
             break;
         case 'c':
             conf.cold_pages = number(name, optarg, 0, 1 << 20) * PAGES_PER_MIB;
@@ -410,6 +413,9 @@ static void parse(int argc, char **argv)
             break;
         case 'u':
             conf.burst_s = number(name, optarg, 0.001, 3600);
+            break;
+        case 'l':
+            conf.quiet_writes_per_s = number(name, optarg, 0, 1e9);
             break;
         case 'n':
             errno = 0;

@@ -15,22 +15,25 @@ from .errors import LabError
 from .tap import Tap
 
 RAM_MIB = 256
-TIME_LIMIT_S = 15
-# Workload, configuration: every kind once, and those that must not get through.
-CASES = (('idle', 'stock'), ('hot60', 'stock'), ('hot60', 'stall'),
+# Far more than it takes, even on a busy host: giving up is to be seen once, and only there.
+TIME_LIMIT_S = 300
+GIVES_UP_S = 12
+# Workload, configuration: every kind once. No guest that writes at all fits into 1 ms.
+CASES = (('idle', 'stock'), ('hot60', 'stock-1'), ('hot60', 'stall'),
          ('hot60', 'stall+multifd'), ('hot60', 'post-copy-2'), ('hot60', 'doubling-4000'))
-GIVES_UP = [('hot60', 'stock')]
+GIVES_UP = [('hot60', 'stock-1')]
 
 
 def main(make_bench, options):
     folder = Path(tempfile.mkdtemp(prefix='bench-smoke-'))
     options.results, options.runs = str(folder), 1
-    options.ram, options.time_limit = RAM_MIB, TIME_LIMIT_S
+    options.ram = RAM_MIB
     options.relay = options.relay or not link.namespaces_allowed()
     tap = Tap(len(CASES) + 2)
     try:
         for workload, config in CASES:
             options.workloads, options.configs = workload, config
+            options.time_limit = GIVES_UP_S if (workload, config) in GIVES_UP else TIME_LIMIT_S
             tap.run(f'{config} on {workload}: every figure is there and possible',
                     lambda key=(workload, config): one(make_bench(options), key))
         tap.run('nothing is done twice', lambda: done_already(make_bench, options))

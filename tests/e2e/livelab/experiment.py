@@ -75,7 +75,8 @@ class _Lab:
 
     def _guest(self, name, binary, wrapper, incoming):
         guest = Guest(binary, name, self.directory, self.setup.accel,
-                      self.setup.ram_mib, self.setup.cpus, wrapper, incoming)
+                      self.setup.ram_mib, self.setup.cpus, wrapper, incoming,
+                      self.workload.disk)
         self.stack.callback(guest.close)
         guest.launch()
         self.beats.listen(name, guest.socket_path('beat'))
@@ -116,12 +117,12 @@ class _Lab:
         self.destination.qmp('migrate-incoming', uri=self.link.incoming)
 
     def _wait_for_burst(self):
-        """Return as soon as writing begins after some quiet."""
+        """Return as soon as writing begins, or grows many times over."""
         deadline = time.monotonic() + 3 * self.workload.cycle_s + 10
         while time.monotonic() < deadline:
             recent = self.beats.collect()['source'][-40:]
-            if (len(recent) == 40 and recent[0].done == recent[-8].done
-                    and recent[-8].done < recent[-1].done):
+            if (len(recent) == 40 and recent[-1].done - recent[-8].done
+                    > 5 * (recent[-8].done - recent[0].done)):
                 return
             time.sleep(0.02)
         raise LabError('no burst begins in the guest')

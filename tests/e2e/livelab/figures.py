@@ -28,7 +28,8 @@ class Figure:
 
 
 REMAINING = ('what remains to be sent, over time', 'Each panel is a configuration; grey behind it, the first one or stock-2000. Dots: rounds; '
-             'cross: the guest is stopped; open square: given up. The thin line is a second run.')
+             'cross: the guest is stopped; open square: given up. The thin line is a second run. What is written during a '
+             'round counts only once it ends or is refreshed: the narrow dips just before that are not real.')
 KINDS = (
     ('remaining', plots.remaining, *REMAINING),
     ('pareto', plots.pareto, 'total time against outage', 'Median, with the quartiles as arms; small: single runs. '

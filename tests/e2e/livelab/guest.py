@@ -16,7 +16,7 @@ class Guest:
     """A running QEMU: as source it boots, as destination it waits."""
 
     def __init__(self, binary, name, directory, accel='tcg', ram_mib=512,
-                 cpus=1, wrapper=(), incoming=False):
+                 cpus=1, wrapper=(), incoming=False, disk=False):
         self.name = name
         self.directory = directory
         self.console = None
@@ -32,6 +32,11 @@ class Guest:
             arguments += ['-chardev', f'socket,id={port},server=on,wait=off,'
                                       f'path={self.socket_path(port)}',
                           '-serial', f'chardev:{port}']
+        if disk:
+            # Real programs (scripts/guest --workloads); both sides may read it.
+            arguments += ['-drive', f'file={paths.guest_disk()},format=raw,if=none,'
+                                    'id=workloads,readonly=on',
+                          '-device', 'virtio-blk-pci,drive=workloads']
         if incoming:
             arguments += ['-incoming', 'defer']
         arguments += os.environ.get('QEMU_EXTRA_ARGS', '').split()

@@ -41,6 +41,10 @@ def guest_files():
             _existing(GUEST / 'initramfs.cpio.gz', 'run scripts/guest'))
 
 
+def guest_disk():
+    return _existing(BUILD / 'guest-workloads' / 'disk.img', 'run scripts/guest --workloads')
+
+
 def use_qemu_python():
     """Make 'import qemu.machine' work."""
     path = os.environ.get('QEMU_PYTHON') or BUILD / 'qemu-src' / 'python'
