@@ -309,7 +309,7 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
     Peer peers[PEERS_MAX];
     size_t n = list_peers(base, peers), i, w, n_workloads = g_strv_length(name);
     Cell *overall = g_new0(Cell, n);
-    GString *tables = g_string_new("");
+    GString *tables = g_string_new(""), *first = g_string_new("");
     bool ok = true;
 
     g_string_append_printf(json, "{\"schema\": %d, \"what\": \"simulated: cost "
@@ -338,15 +338,16 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
                                 tables, errmsg);
         sim_trace_free(c.trace);
     }
-    json_head(tables, "All workloads: cost as a multiple of the best moment's",
-              "\"configuration\", \"completed\", \"median\", \"worst\"");
+    /* What sums up the rest comes first. */
+    json_head(first, "All workloads: cost as a multiple of the best moment's, "
+              "of the runs that completed", "\"configuration\", \"completed\", \"median\", \"worst\"");
     g_string_append_printf(text, "\nall workloads: cost as a multiple of the "
                            "best moment's (1: as good)\n%-20s %7s %9s %9s\n",
                            "", "done", "median", "worst");
     for (i = 0; ok && i < n; i++) {
         Cell *c = &overall[i];
 
-        g_string_append_printf(tables, "%s\n    [\"%s\", \"%d of %d\", ",
+        g_string_append_printf(first, "%s\n    [\"%s\", \"%d of %d\", ",
                                i ? "," : "", peers[i].name, c->n,
                                (int)(runs * n_workloads));
         g_string_append_printf(text, "%-20s %3d/%-3d", peers[i].name, c->n,
@@ -356,16 +357,17 @@ bool sim_matrix(const SimConfig *base, bool keep_link, const char *names,
 
             g_string_append_printf(text, " %9.2f %9.2f", middle,
                                    c->ratio[c->n - 1]);
-            g_string_append_printf(tables, "\"%.2f\", \"%.2f\"]", middle,
+            g_string_append_printf(first, "\"%.2f\", \"%.2f\"]", middle,
                                    c->ratio[c->n - 1]);
         } else {
-            g_string_append(tables, "\"-\", \"-\"]");
+            g_string_append(first, "\"-\", \"-\"]");
         }
         g_string_append_c(text, '\n');
     }
-    g_string_append_printf(json, "\n ],\n \"tables\": [%s]}\n ]\n}\n",
-                           tables->str);
+    g_string_append_printf(json, "\n ],\n \"tables\": [%s]}%s%s\n ]\n}\n",
+                           first->str, tables->len ? "," : "", tables->str);
     g_string_free(tables, true);
+    g_string_free(first, true);
     for (i = 0; i < n; i++) {
         g_free(overall[i].total_ms);
         g_free(peers[i].name);
