@@ -89,10 +89,11 @@ static G_GNUC_NORETURN void fail(const char *message)
     exit(1);
 }
 
-static void must(bool ok, char *errmsg)
+/* errmsg by address: it is not set before ok is known. */
+static void must(bool ok, char *const *errmsg)
 {
     if (!ok) {
-        fail(errmsg);
+        fail(*errmsg);
     }
 }
 
@@ -125,11 +126,11 @@ static void get_case(SimCase *c)
     if (!!opt.workload + !!opt.programs + !!opt.trace > 1) {
         fail("only one of --workload, --program and --trace");
     }
-    must(sim_case_preset(c, opt.workload ? opt.workload : "hot60", &e), e);
+    must(sim_case_preset(c, opt.workload ? opt.workload : "hot60", &e), &e);
     if (opt.trace) {
         *c = (SimCase) { .name = g_path_get_basename(opt.trace) };
         c->trace = sim_trace_load(opt.trace, &e);
-        must(c->trace != NULL, e);
+        must(c->trace != NULL, &e);
         c->what = c->trace->label;
         if (opt.ram || opt.zero) {
             fail("--ram and --zero: a trace has its own");
@@ -143,18 +144,18 @@ static void get_case(SimCase *c)
             if (i == SIM_PROGRAMS_MAX) {
                 fail("too many programs");
             }
-            must(sim_program_parse(&c->programs[i], opt.programs[i], &e), e);
+            must(sim_program_parse(&c->programs[i], opt.programs[i], &e), &e);
         }
         c->n_programs = i;
     }
     if (opt.ram) {
-        must(sim_parse_bytes("--ram", opt.ram, &c->ram_bytes, &e), e);
+        must(sim_parse_bytes("--ram", opt.ram, &c->ram_bytes, &e), &e);
     }
     if (opt.zero) {
-        must(sim_parse_pct("--zero", opt.zero, &c->zero_pct, &e), e);
+        must(sim_parse_pct("--zero", opt.zero, &c->zero_pct, &e), &e);
     }
     if (opt.phase) {
-        must(sim_parse_time("--phase", opt.phase, &c->phase_ns, &e), e);
+        must(sim_parse_time("--phase", opt.phase, &c->phase_ns, &e), &e);
     }
 }
 
@@ -214,16 +215,16 @@ static void get_config(SimConfig *c, const char *preset_link)
     for (i = 0; i < G_N_ELEMENTS(times); i++) {
         if (times[i].text) {
             must(sim_parse_time(times[i].what, times[i].text, times[i].value,
-                                &e), e);
+                                &e), &e);
         }
     }
     if (opt.device) {
         must(sim_parse_bytes("--device-state", opt.device,
-                             &c->costs.device_bytes, &e), e);
+                             &c->costs.device_bytes, &e), &e);
     }
     if (opt.link || preset_link) {
         must(sim_link_parse(&c->link, opt.link ? opt.link : preset_link, &e),
-             e);
+             &e);
     }
     if (opt.action) {
         for (i = 0; i < MIG_ACTION__MAX; i++) {
@@ -265,7 +266,7 @@ static void run_one(void)
     get_case(&c);
     get_config(&config, c.link);
     must(sim_case_run(&c, &config, want_json ? sim_json_event : sim_log_event,
-                      want_json ? events : log, &result, &e), e);
+                      want_json ? events : log, &result, &e), &e);
     sim_print_result(text, &c, &config, &result);
     g_string_append_printf(json, " \"schema\": %d, ", SIM_JSON_SCHEMA);
     sim_json_case(json, &c);
@@ -274,7 +275,7 @@ static void run_one(void)
     g_string_append(json, ",\n ");
     sim_json_result(json, &result);
     if (opt.oracle) {
-        must(sim_oracle(&c, &config, &oracle, &e), e);
+        must(sim_oracle(&c, &config, &oracle, &e), &e);
         sim_oracle_print(text, &oracle, &result);
         g_string_append(json, ",\n ");
         sim_oracle_json(json, &oracle);
@@ -302,7 +303,7 @@ static void run_matrix(void)
     }
     get_config(&config, NULL);
     must(sim_matrix(&config, opt.link != NULL, opt.workloads, opt.runs, text,
-                    json, &e), e);
+                    json, &e), &e);
     if (opt.json) {
         write_out(opt.json, json);
     }
