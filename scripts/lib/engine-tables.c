@@ -43,5 +43,9 @@ int main(void)
         printf("reason\t%s\t%s\n", mig_policy_reason_name(i),
                mig_policy_reason_text(i));
     }
+    for (i = 0; i < MIG_WORKLOAD__MAX; i++) {
+        printf("workload\t%s\t%s\n", mig_policy_workload_name(i),
+               mig_policy_workload_text(i));
+    }
     return 0;
 }
