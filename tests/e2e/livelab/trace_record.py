@@ -24,7 +24,7 @@ def record(options, say):
     say(f'{accelerator}: {why}')
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(processes.private_directory()))
-        guest = Guest(qemu, 'traced', directory, accelerator, options.ram, options.cpus,
+        guest = Guest(qemu, workload.name, directory, accelerator, options.ram, options.cpus,
                       disk=workload.disk)
         stack.callback(guest.close)
         guest.launch()
@@ -34,12 +34,15 @@ def record(options, say):
         guest.wait_booted(300)
         say(f'starting the load: {workload.what}')
         workload.start(guest, options.ram)
-        time.sleep(options.settle)
-        before, begin_s = workload.work(guest), time.monotonic()
         # Beside the final place, so that a half trace never has its name.
         part = output.with_name(f'.{output.name}.{os.getpid()}')
         stack.callback(part.unlink, missing_ok=True)
-        info = _record(guest, part, options, say)
+        # A guest that was never traced begins with every page in its log, and
+        # no page counts as zero then: the first recording is thrown away.
+        _record(guest, part, 1, options.interval, False)
+        time.sleep(options.settle)
+        before, begin_s = workload.work(guest), time.monotonic()
+        info = _record(guest, part, options.seconds, options.interval, not options.no_zero_pages)
         after, took_s = workload.work(guest), time.monotonic() - begin_s
         say('verifying the guest')
         verified, found = workload.finish(guest)
@@ -50,13 +53,13 @@ def record(options, say):
         say(f'work: {before} before, {after} {took_s:.0f} s later; {found}')
 
 
-def _record(guest, part, options, say):
-    arguments = {'filename': str(part.resolve()), 'interval': options.interval,
-                 'duration': options.seconds, 'zero-pages': not options.no_zero_pages}
+def _record(guest, part, seconds, interval_ms, zero_pages):
+    arguments = {'filename': str(part.resolve()), 'interval': interval_ms,
+                 'duration': seconds, 'zero-pages': zero_pages}
     answer = guest.machine.qmp(COMMAND, arguments)
     if 'error' in answer:
         raise LabError(f"QEMU does not record: {answer['error']['desc']}")
-    deadline = time.monotonic() + options.seconds + 120
+    deadline = time.monotonic() + seconds + 120
     while True:
         info = guest.qmp('query-dirty-trace')
         if info['status'] != 'recording':
@@ -64,7 +67,7 @@ def _record(guest, part, options, say):
         if time.monotonic() > deadline:
             raise LabError('QEMU does not end the recording; is the host overloaded?')
         if sys.stderr.isatty():
-            print(f"\r{info.get('recorded', 0) / 1000:.1f} of {options.seconds} s",
+            print(f"\r{info.get('recorded', 0) / 1000:.1f} of {seconds} s",
                   end='', file=sys.stderr, flush=True)
         time.sleep(0.5)
     if sys.stderr.isatty():
