@@ -96,6 +96,35 @@ apt_source_download()
     rm -rf "$dir"
 }
 
+# apt_file_download SOURCE=VERSION FILE: one archive of that version into $CACHE, verified against the index; its .dsc
+# and the other archives may be missing from the mirror.
+apt_file_download()
+{
+    local dir file=$2 uri sum
+    read -r uri sum < <(apt_private apt-get -q --print-uris --download-only --only-source source "$1" 2>"$LOGS/fetch.log" |
+        sed -n "s|^'\\(.*/$file\\)' [^ ]* [0-9]* \\(SHA256:[0-9a-f]*\\).*|\\1 \\2|p") || return 1
+    dir=$(mktemp -d "$BUILD/cache.XXXXXX") && cleanup_add "$dir"
+    run_logged "fetching $file" "$LOGS/fetch.log" \
+        apt_private "$(apt_helper)" download-file "$uri" "$dir/$file" "$sum" || return 1
+    mkdir -p "$CACHE"
+    mv -f "$dir/$file" "$CACHE/"
+    rm -rf "$dir"
+}
+
+# apt-helper is no command of its own: it lies beside apt's methods.
+apt_helper()
+{
+    local dir
+    dir=$(apt-config shell dir Dir::Bin::methods/d | sed "s/^dir='\\(.*\\)'$/\\1/")
+    printf '%s\n' "${dir%/methods/}/apt-helper"
+}
+
+# apt_fetch SOURCE=VERSION ORIG [DEBIAN]: what the project takes of it.
+apt_fetch()
+{
+    if [ -n "${3:-}" ]; then apt_source_download "$1"; else apt_file_download "$1" "$2"; fi
+}
+
 # cached FILE SHA256: sets ARCHIVE when the file is in SOURCE_CACHE or in our own cache, and sound.
 cached()
 {
@@ -120,14 +149,16 @@ cached()
 }
 
 # get_archives PROJECT [newest]: sets ORIG, DEBIAN and SOURCE_VERSION; the pinned version unless it cannot be had.
+# A project whose UPSTREAM has no line debian=... is the orig archive alone; DEBIAN is empty then.
 get_archives()
 {
-    local project=$1 choice=${2:-pinned} version upstream source orig debian lines newer
+    local project=$1 choice=${2:-pinned} version upstream source orig debian files lines newer
     version=$(upstream_get "$project" debian_version)
     upstream=$(upstream_get "$project" version)
     source=$(upstream_get "$project" debian_source)
     orig=$(upstream_get "$project" orig)
-    debian=$(upstream_get "$project" debian)
+    debian=$(upstream_find "$project" debian)
+    files=$orig${debian:+ and $debian}
     if [ "$choice" = pinned ] && get_pair "$project" "$orig" "$debian"; then
         SOURCE_VERSION=$version
         return 0
@@ -135,39 +166,47 @@ get_archives()
 
     mapfile -t lines < <(suites_of deb-src $(upstream_get "$project" debian_suites))
     [ "${#lines[@]}" -gt 0 ] ||
-        die "no Debian archive in this machine's apt configuration: put $orig and $debian in a folder and set SOURCE_CACHE to it"
+        die "no Debian archive in this machine's apt configuration: put $files in a folder and set SOURCE_CACHE to it"
     need_disk_mib 600 "the source archives"
     note "looking for $source $version in the Debian source index"
     # A suite that an archive lacks makes apt complain, and is no harm as long as another one has the version.
     apt_private_setup "${lines[@]}" || true
     newer=$(source_index "$source" | newest_of_series "$upstream") || true
     [ -n "$newer" ] || die_log "reading the Debian source index" "$LOGS/apt-private.log" \
-        "check the network, or put $orig and $debian in a folder and set SOURCE_CACHE to it"
+        "check the network, or put $files in a folder and set SOURCE_CACHE to it"
 
     if [ "$choice" = pinned ]; then
-        if source_index "$source" | grep -qF "$version " && apt_source_download "$source=$version"; then
+        # Debian's own revision matters only where its patches do.
+        [ -n "$debian" ] || ! source_index "$source" | grep -qF "$newer $orig " || version=$newer
+        if source_index "$source" | grep -qF "$version " && apt_fetch "$source=$version" "$orig" "$debian"; then
             get_pair "$project" "$orig" "$debian" ||
                 die "the Debian archive's $source $version is not the pinned one (SHA-256 differs): check patches/$project/UPSTREAM"
-            SOURCE_VERSION=$version
+            SOURCE_VERSION=$(upstream_get "$project" debian_version)
             [ "$newer" = "$version" ] || note "Debian has a newer $newer; the pinned $version is used (see --newest)"
             return 0
         fi
         [ "$newer" != "$version" ] || die_log "fetching $source $version" "$LOGS/fetch.log" \
-            "check the network and the disk, or put $orig and $debian in a folder and set SOURCE_CACHE to it"
+            "check the network and the disk, or put $files in a folder and set SOURCE_CACHE to it"
         warn "$source $version cannot be had from the archive any more; using the newer $newer"
     fi
-    apt_source_download "$source=$newer" || die_log "fetching $source $newer" "$LOGS/fetch.log" \
-        "put $orig and $debian in a folder and set SOURCE_CACHE to it"
-    ORIG=$CACHE/$(source_index "$source" | awk -v v="$newer" '$1 == v && $2 ~ /\.orig\.tar\.[a-z0-9]+$/ { print $2 }')
-    DEBIAN=$CACHE/$(source_index "$source" | awk -v v="$newer" '$1 == v && $2 ~ /\.debian\.tar\.[a-z0-9]+$/ { print $2 }')
+    orig=$(source_index "$source" | awk -v v="$newer" '$1 == v && $2 ~ /\.orig\.tar\.[a-z0-9]+$/ { print $2 }')
+    apt_fetch "$source=$newer" "$orig" "$debian" || die_log "fetching $source $newer" "$LOGS/fetch.log" \
+        "put $files in a folder and set SOURCE_CACHE to it"
+    ORIG=$CACHE/$orig
+    DEBIAN=
+    if [ -n "$debian" ]; then
+        DEBIAN=$CACHE/$(source_index "$source" | awk -v v="$newer" '$1 == v && $2 ~ /\.debian\.tar\.[a-z0-9]+$/ { print $2 }')
+    fi
     SOURCE_VERSION=$newer
 }
 
-# get_pair PROJECT ORIG DEBIAN: sets ORIG and DEBIAN when both pinned files are at hand.
+# get_pair PROJECT ORIG DEBIAN: sets ORIG and DEBIAN when the pinned files are at hand; DEBIAN may be empty.
 get_pair()
 {
     cached "$2" "$(upstream_get "$1" orig_sha256)" || return 1
     ORIG=$ARCHIVE
+    DEBIAN=
+    [ -n "$3" ] || return 0
     cached "$3" "$(upstream_get "$1" debian_sha256)" || return 1
     DEBIAN=$ARCHIVE
 }

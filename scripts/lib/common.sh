@@ -116,13 +116,20 @@ take_lock()
     fi
 }
 
-# upstream_get PROJECT KEY: a value of patches/PROJECT/UPSTREAM.
+# upstream_find PROJECT KEY: a value of patches/PROJECT/UPSTREAM; nothing where it has no such line.
+upstream_find()
+{
+    local file=$REPO/patches/$1/UPSTREAM
+    [ -r "$file" ] || die "no $file: the pinned base of $1 is missing from this checkout"
+    sed -n "s/^$2=//p" "$file"
+}
+
+# upstream_get PROJECT KEY: the same, for what must be there.
 upstream_get()
 {
-    local file=$REPO/patches/$1/UPSTREAM value
-    [ -r "$file" ] || die "no $file: the pinned base of $1 is missing from this checkout"
-    value=$(sed -n "s/^$2=//p" "$file")
-    [ -n "$value" ] || die "$file has no line $2=..."
+    local value
+    value=$(upstream_find "$1" "$2")
+    [ -n "$value" ] || die "$REPO/patches/$1/UPSTREAM has no line $2=..."
     printf '%s\n' "$value"
 }
 

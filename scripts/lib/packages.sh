@@ -10,6 +10,14 @@ BUILD_PACKAGES=(
     seabios qemu-system-data ipxe-qemu                                           # firmware: the archive has none
     iproute2                                                                     # a shaped link between namespaces
 )
+# libvirt with what the migration of QEMU guests needs, its tests and its manual pages; gnutls and tirpc are its RPC.
+LIBVIRT_PACKAGES=(
+    gcc libc6-dev make perl git xz-utils pkg-config ninja-build ccache python3 python3-venv
+    python3-docutils xsltproc libxml2-utils gettext                              # manual pages, generators
+    libglib2.0-dev libxml2-dev libgnutls28-dev libtirpc-dev libjson-c-dev
+    libnl-3-dev libnl-route-3-dev libreadline-dev
+    iproute2                                                                     # two hosts, a link between them
+)
 # Downloaded and unpacked by scripts/guest, not installed.
 GUEST_PACKAGES=(linux-image-cloud-amd64 busybox-static stress-ng)
 # The engine alone, its tests, and those of the scripts.

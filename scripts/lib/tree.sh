@@ -41,10 +41,10 @@ series_id()
     done | sha256sum | cut -d ' ' -f 1
 }
 
-# tree_import TREE VERSION DATE: makes TREE, an unpacked source, a git tree with the tag base.
+# tree_import TREE VERSION DATE WHAT: makes TREE, an unpacked source, a git tree with the tag base.
 tree_import()
 {
-    local tree=$1 version=$2 date=$3
+    local tree=$1 version=$2 date=$3 what=$4
     # Chained: its caller looks at the result, and set -e does not hold then. "add -f": an ignore file of the
     # project's hides bundled subprojects that the archive has.
     tree_git init -q --object-format=sha1 -b "$TREE_BRANCH" "$tree" &&
@@ -53,7 +53,7 @@ tree_import()
     tree_git -C "$tree" config commit.gpgSign false &&
     tree_git -C "$tree" add -f -A &&
     GIT_AUTHOR_NAME=$TREE_NAME GIT_AUTHOR_EMAIL=$TREE_EMAIL GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date \
-        tree_git -C "$tree" commit -q -m "$version" -m "The base of the series: the archive as unpacked, the distribution's patches applied." &&
+        tree_git -C "$tree" commit -q -m "$version" -m "The base of the series: the archive as unpacked$what." &&
     tree_git -C "$tree" tag base
 }
 
