@@ -5,10 +5,13 @@
  * all of the grid is dirtied again and again.  Then it looks at the result
  * (norms, a checksum): the grid is read, and hardly anything is written.  The
  * second phase is the one that is tagged.  How much work was done is counted,
- * so that runs with and without a migration can be compared.
+ * so that runs with and without a migration can be compared.  And whether its
+ * memory came through unharmed: the grid follows from the amount of work alone,
+ * so its digest at the end is that of any other run that did as much (--replay).
  *
  * Usage: phased-solver [--mib N] [--heavy-ms N] [--light-ms N] [--seconds N]
  *                      [--no-hints] [--quiet] [--progress FILE]
+ *        phased-solver [--mib N] --replay PAGES
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -53,17 +56,18 @@ static int64_t now_ms(void)
 /* Gauss-Seidel in one dimension: each cell from its neighbours. */
 static void relax(Solver *s, size_t cells)
 {
-    size_t i;
+    double *grid = s->grid;
+    size_t i, at = s->at;
 
     for (i = 0; i < cells; i++) {
-        s->grid[s->at] = 0.5 * s->grid[s->at] +
-                         0.25 * (s->grid[(s->at + s->cells - 1) % s->cells] +
-                                 s->grid[(s->at + 1) % s->cells]);
-        if (++s->at == s->cells) {
-            s->at = 0;
-            s->sweeps++;
-        }
+        size_t left = at ? at - 1 : s->cells - 1;
+        size_t right = at + 1 < s->cells ? at + 1 : 0;
+
+        grid[at] = 0.5 * grid[at] + 0.25 * (grid[left] + grid[right]);
+        at = right;
+        s->sweeps += !at;
     }
+    s->at = at;
     s->pages += cells / CELLS_A_PAGE;
 }
 
@@ -86,17 +90,49 @@ static void light(Solver *s, int64_t until_ms)
     }
 }
 
-static void report(const Solver *s, const char *path, int64_t phases,
-                   int64_t ms)
+static void fill(Solver *s)
 {
-    FILE *f = path ? fopen(path, "w") : stdout;
+    size_t i;
 
+    for (i = 0; i < s->cells; i++) {
+        s->grid[i] = i % 97;
+    }
+}
+
+/* Of every bit of the grid, and of where it is. */
+static uint64_t digest(const Solver *s)
+{
+    uint64_t bits, hash = s->at;
+    size_t i;
+
+    for (i = 0; i < s->cells; i++) {
+        memcpy(&bits, &s->grid[i], sizeof(bits));
+        hash = (hash ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+/* At the end with the digest, which takes a while. */
+static void report(const Solver *s, const char *path, int64_t phases,
+                   int64_t ms, bool end)
+{
+    char text[200];
+    int len = snprintf(text, sizeof(text), "phases %" PRId64 " sweeps %" PRId64
+                       " pages %" PRId64 " ms %" PRId64, phases, s->sweeps,
+                       s->pages, ms);
+    FILE *f;
+
+    if (end) {
+        snprintf(text + len, sizeof(text) - len, " digest %016" PRIx64,
+                 digest(s));
+    }
+    f = path ? fopen(path, "w") : stdout;
     if (!f) {
         perror(path);
         return;
     }
-    fprintf(f, "phases %" PRId64 " sweeps %" PRId64 " pages %" PRId64
-            " ms %" PRId64 "\n", phases, s->sweeps, s->pages, ms);
+    fprintf(f, "%s\n", text);
     if (path) {
         fclose(f);
     } else {
@@ -126,15 +162,15 @@ int main(int argc, char **argv)
         { "no-hints", no_argument, NULL, 'n' },
         { "quiet", no_argument, NULL, 'q' },
         { "progress", required_argument, NULL, 'p' },
+        { "replay", required_argument, NULL, 'r' },
         { "help", no_argument, NULL, '?' },
         { NULL, 0, NULL, 0 },
     };
     int64_t mib = 64, heavy_ms = 3000, light_ms = 1000, seconds = 0;
-    int64_t started_ms, end_ms, phases = 0;
+    int64_t started_ms, end_ms, phases = 0, replay = -1;
     bool hints = true, quiet = false;
     const char *progress = NULL;
     Solver s = { 0 };
-    size_t i;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -160,12 +196,18 @@ int main(int argc, char **argv)
         case 'p':
             progress = optarg;
             break;
+        case 'r':
+            replay = number(optarg);
+            break;
         default:
             puts("Usage: phased-solver [--mib N] [--heavy-ms N] [--light-ms N]"
                  " [--seconds N]\n                     [--no-hints] [--quiet]"
-                 " [--progress FILE]\nN seconds, or until it is ended; a line a"
-                 " phase with the work done so far,\nto standard output or to"
-                 " FILE.");
+                 " [--progress FILE]\n"
+                 "       phased-solver [--mib N] --replay PAGES\n"
+                 "N seconds, or until it is ended; a line a phase with the work"
+                 " done so far, to\nstandard output or to FILE, at the end with"
+                 " a digest of the result.  --replay\ndoes so much work at"
+                 " once: the digest has to be the same.");
             return optind > 1 && !strcmp(argv[optind - 1], "--help") ? 0 : 2;
         }
     }
@@ -176,6 +218,12 @@ int main(int argc, char **argv)
                 "\n", mib);
         return 1;
     }
+    if (replay >= 0) {
+        fill(&s);
+        relax(&s, replay * CELLS_A_PAGE);
+        report(&s, progress, 0, 0, true);
+        return 0;
+    }
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
 
@@ -184,9 +232,7 @@ int main(int argc, char **argv)
     if (hints) {
         migration_hint_join();          /* the first phase is a heavy one */
     }
-    for (i = 0; i < s.cells; i++) {
-        s.grid[i] = i % 97;
-    }
+    fill(&s);
     while (!stop && now_ms() < end_ms) {
         heavy(&s, now_ms() + heavy_ms);
         if (hints) {
@@ -198,10 +244,10 @@ int main(int argc, char **argv)
         }
         phases++;
         if (!quiet) {
-            report(&s, progress, phases, now_ms() - started_ms);
+            report(&s, progress, phases, now_ms() - started_ms, false);
         }
     }
-    report(&s, progress, phases, now_ms() - started_ms);
+    report(&s, progress, phases, now_ms() - started_ms, true);
     /* Used, so that no compiler leaves the light phase out. */
     return s.sum == 42.4242;
 }

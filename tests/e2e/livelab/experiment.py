@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import configs, controllers, heartbeat, link as links, probe, processes, workloads
 from .errors import LabError
-from .guest import Guest
+from .guest import Guest, hint_backend
 from .heartbeat import Heartbeats
 from .threads import MigrationThreads
 
@@ -76,7 +76,7 @@ class _Lab:
     def _guest(self, name, binary, wrapper, incoming):
         guest = Guest(binary, name, self.directory, self.setup.accel,
                       self.setup.ram_mib, self.setup.cpus, wrapper, incoming,
-                      self.workload.disk)
+                      self.workload.disk, hint_backend(binary) if self.workload.hints else None)
         self.stack.callback(guest.close)
         guest.launch()
         self.beats.listen(name, guest.socket_path('beat'))
@@ -94,9 +94,13 @@ class _Lab:
                                        self.link.destination_wrapper, True)
         self._configure()
         # Undisturbed time: the jitter and the guest's own speed.
-        time.sleep(self.workload.calm_s)
-        if self.workload.cycle_s:
-            self._wait_for_burst()
+        if self.workload.hints:
+            # Its start ended with a cycle; here is another.
+            self.workload.wait_for_cycle(self.source)
+        else:
+            time.sleep(self.workload.calm_s)
+            if self.workload.cycle_s:
+                self._wait_for_burst()
         time.sleep(phase_s)
         begin_ns, end_ns, info = self._migrate()
         return self._report(begin_ns, end_ns, info, phase_s)
@@ -220,6 +224,8 @@ class _Lab:
             'rounds': ram.get('dirty-sync-count', self._last_sample('rounds')),
             'longest_silence_ms': _longest_silence(streams, begin_ns, end_ns),
             'guest_speed': self._speed(streams, calm_from_ns, begin_ns, end_ns),
+            'program': self.workload.program() if self.workload.hints else None,
+            'guest_hints': info.get('guest-hints'),
             'guest_timeline': heartbeat.timeline(
                 streams['source'] + streams.get('destination', []), begin_ns, -SHOWN_BEFORE_S,
                 (end_ns - begin_ns) / 1e9 + AFTER_S),
@@ -315,7 +321,7 @@ def _event(event, begin_wall_s):
     if event['event'] == 'MIGRATION_CONVERGENCE':
         what = {k: data.get(k) for k in ('action', 'reason', 'reason-text')}
     else:
-        what = data.get('status', data.get('pass'))
+        what = data.get('status', data.get('pass', data.get('where')))
     return [round(at_s, 3), event['event'], what]
 
 

@@ -2,7 +2,7 @@
 """One QEMU process with the test guest in it."""
 import os
 
-from . import paths, processes
+from . import paths, probe, processes
 from .console import Console
 from .errors import LabError
 
@@ -10,13 +10,15 @@ from .errors import LabError
 KERNEL_ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
                     'tsc=reliable no_timer_check i8042.noaux=1 random.trust_cpu=on')
 BOOT_TIMEOUT_S = 120
+HINT_PORT = 'org.qemu.migration-hint.0'
 
 
 class Guest:
     """A running QEMU: as source it boots, as destination it waits."""
 
     def __init__(self, binary, name, directory, accel='tcg', ram_mib=512,
-                 cpus=1, wrapper=(), incoming=False, disk=False):
+                 cpus=1, wrapper=(), incoming=False, disk=False, hints=None):
+        """@hints: a port for guest hints with this character device, or what hint_backend() gives."""
         self.name = name
         self.directory = directory
         self.console = None
@@ -37,6 +39,9 @@ class Guest:
             arguments += ['-drive', f'file={paths.guest_disk()},format=raw,if=none,'
                                     'id=workloads,readonly=on',
                           '-device', 'virtio-blk-pci,drive=workloads']
+        if hints:
+            arguments += ['-device', 'virtio-serial-pci', '-chardev', f'{hints},id=hint',
+                          '-device', f'virtserialport,chardev=hint,name={HINT_PORT}']
         if incoming:
             arguments += ['-incoming', 'defer']
         arguments += os.environ.get('QEMU_EXTRA_ARGS', '').split()
@@ -82,6 +87,11 @@ class Guest:
             self.machine.shutdown(hard=True)
         except _qemu_machine().AbnormalShutdown:
             pass
+
+
+def hint_backend(binary):
+    """For the port for hints: a QEMU that does not know them has it, too, but nobody listens."""
+    return 'migration-hint' if 'guest-hints' in probe.ask(binary).capabilities else 'null'
 
 
 def _qemu_machine():

@@ -41,6 +41,10 @@ def guest_files():
             _existing(GUEST / 'initramfs.cpio.gz', 'run scripts/guest'))
 
 
+def guest_solver():
+    return _existing(GUEST / 'phased-solver', 'run scripts/guest')
+
+
 def guest_disk():
     return _existing(BUILD / 'guest-workloads' / 'disk.img', 'run scripts/guest --workloads')
 

@@ -17,6 +17,7 @@ class GeneratorLoad:
     """Knows what it wrote last, to every page."""
 
     disk = False    # needs no disk with programs
+    hints = False   # gives none to the hypervisor
 
     def __init__(self, name, what, hot_mib, arguments, cycle_s=0):
         self.name, self.what = name, what

@@ -17,6 +17,7 @@ class ProgramLoad:
     """One script on the disk."""
 
     disk = True
+    hints = False
     cycle_s = 0
     calm_s = 6.0
 

@@ -15,6 +15,7 @@ class StressLoad:
     """One kind of stressor."""
 
     disk = False
+    hints = False
     cycle_s = 0
     calm_s = 6.0    # the share of a bystander varies more than a set rate
 
