@@ -13,7 +13,7 @@ from .errors import LabError
 
 PLOTS = paths.REPO / 'docs' / 'plots'
 # Workloads whose figures the docs show.
-IN_DOCS = ('hot60', 'burst200')
+IN_DOCS = ('hot60', 'burst200', 'phased-tags')
 RATIOS = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
 STYLE = '''
 :root { --ink: #24292f; --paper: #fff; --line: #d0d7de; --soft: #f6f8fa; --link: #0969da }

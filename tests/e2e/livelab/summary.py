@@ -9,6 +9,8 @@ FIGURES = {
     'outage_ms': ('outage (guest)', report.milliseconds, True),
     'sent_bytes': ('sent', report.mebibytes, True),
     'guest_speed': ('guest speed', report.percent, False),
+    'program_speed': ("program's speed", report.percent, False),
+    'held_ms': ('held by hints', report.milliseconds, None),
     'cpu_ms': ('migration CPU', report.milliseconds, True),
     'forecast_error': ('forecast error', lambda v: '-' if v is None else f'{v:+.0%}', None),
 }
@@ -22,6 +24,10 @@ def value(run, figure):
         return None
     if figure == 'guest_speed':
         return (run['guest_speed'] or {}).get('ratio')
+    if figure == 'program_speed':
+        return (run.get('program') or {}).get('ratio')
+    if figure == 'held_ms':
+        return (run.get('guest_hints') or {}).get('held-ms')
     if figure == 'cpu_ms':
         return (run.get('migration_cpu') or {}).get('all_ms')
     if figure == 'forecast_error':

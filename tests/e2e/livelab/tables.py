@@ -21,8 +21,10 @@ ROOT = paths.REPO
 RESULTS = ROOT / 'tests' / 'results'
 PAIRED = ('hot60', 'burst200')
 BASELINE = 'stock-2000'
+HINTED = 'phased-tags'
 FIGURES = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes')
 MATRIX = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
+OF_SOME = ('program_speed', 'held_ms')      # shown where there are any
 
 
 @functools.lru_cache(maxsize=None)
@@ -60,28 +62,44 @@ def where(runs):
     return ' '.join(filter(None, [note, summary.load_note(runs)]))
 
 
-def stall_pairs():
+def pairs(workloads, baseline, ours, headings, figures=FIGURES):
+    """Medians of both, and the ratios within rounds, of two configurations."""
     rows, notes = [], []
-    for workload in PAIRED:
+    for workload in workloads:
         runs = measured().get(workload)
         if not runs:
             continue
-        base, ours = ({r['run']: r for r in runs if r['config'] == name} for name in (BASELINE, 'stall'))
-        pairs = sorted(k for k in base.keys() & ours.keys() if base[k]['success'] and ours[k]['success'])
-        for figure in FIGURES if pairs else ():
+        sides = [{r['run']: r for r in runs if r['config'] == name} for name in (baseline, ours)]
+        both = sorted(k for k in sides[0].keys() & sides[1].keys() if sides[0][k]['success'] and sides[1][k]['success'])
+        for figure in figures if both else ():
             label, write, _ = summary.FIGURES[figure]
-            ratios = [ours[p][figure] / base[p][figure] for p in pairs]
-            rows.append([runs[0]['workload_is'], label, str(len(pairs)),
-                         *(write(quantile([side[p][figure] for p in pairs], 0.5)) for side in (base, ours)),
+            values = [[summary.value(side[k], figure) for k in both] for side in sides]
+            if None in values[0] + values[1]:
+                continue
+            ratios = [mine / base for base, mine in zip(*values) if base]
+            rows.append([runs[0]['workload_is'], label, str(len(both)), *(write(quantile(v, 0.5)) for v in values),
                          f'{quantile(ratios, 0.5):.2f}', f'{min(ratios):.2f} to {max(ratios):.2f}'])
-        mine = [*base.values(), *ours.values()]
-        notes.append(f"{workload}: {len(base)} and {len(ours)} runs, "
-                     f"{sum(r['success'] for r in base.values())} and {sum(r['success'] for r in ours.values())} completed, "
+        mine = [r for side in sides for r in side.values()]
+        notes.append(f"{workload}: {len(sides[0])} and {len(sides[1])} runs, "
+                     f"{sum(r['success'] for r in sides[0].values())} and {sum(r['success'] for r in sides[1].values())} completed, "
                      f"{'all' if all(r['memory_verified'] for r in mine) else 'NOT all'} memory verified. " + where(mine))
     if not rows:
         return None
-    return (markdown(['guest', 'figure', 'pairs', 'limit 2000 ms, median', '`stall`, median', 'ratio, median',
-                      'ratio, range'], rows) + '\n\n' + '\n\n'.join(notes))
+    return (markdown(['guest', 'figure', 'pairs', *headings, 'ratio, median', 'ratio, range'], rows)
+            + '\n\n' + '\n\n'.join(notes))
+
+
+def stall_pairs():
+    return pairs(PAIRED, BASELINE, 'stall', ['limit 2000 ms, median', '`stall`, median'])
+
+
+def hint_pairs():
+    """The same policy without and with hints; the longest hold."""
+    text = pairs([HINTED], 'stall', 'stall+guest-hints', ['without hints, median', 'with hints, median'],
+                 (*FIGURES, 'program_speed'))
+    held = [v for v in (summary.value(r, 'held_ms') for r in measured().get(HINTED, [])) if v is not None]
+    return text and text + (f"\n\nThe guest held a migration for {report.milliseconds(quantile(held, 0.5))} in the median, "
+                            f"{report.milliseconds(max(held))} at most." if held else '')
 
 
 def bench(workload):
@@ -89,12 +107,13 @@ def bench(workload):
     runs = measured().get(workload)
     if not runs:
         return None
+    figures = MATRIX + tuple(f for f in OF_SOME if any(summary.value(r, f) is not None for r in runs))
     rows = [[f'`{name}`', f"{entry['completed']} of {entry['runs']}",
-             *(summary.spread(figure, entry[figure]) for figure in MATRIX)]
+             *(summary.spread(figure, entry[figure]) for figure in figures)]
             for name, entry in summary.summarize(runs).items()]
     first = runs[0]
     verified = 'all' if all(r['memory_verified'] for r in runs) else 'NOT all'
-    return (markdown(['configuration', 'completed', *(summary.FIGURES[f][0] for f in MATRIX)], rows)
+    return (markdown(['configuration', 'completed', *(summary.FIGURES[f][0] for f in figures)], rows)
             + f"\n\n{first['workload_is'].capitalize()}; {first['settings']['ram_mib']} MiB guest, link of "
               f"{first['settings']['link_mib_s']:g} MiB/s, given up after {first['settings']['time_limit_s']:g} s; "
               f"median (quartiles); {verified} memory verified. {where(runs)}")
@@ -168,7 +187,7 @@ def simulated(name):
                        for t in data['tables'])
 
 
-TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
+TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
 
 
 def make(name):
