@@ -25,10 +25,10 @@ class PhasedLoad:
     disk = False
     hints = True
 
-    def __init__(self, name, mib, heavy_s, light_s):
-        self.name, self.mib = name, mib
+    def __init__(self, name, mib, stride, heavy_s, light_s):
+        self.name, self.mib, self.stride = name, mib, stride
         self.what = (f'tagged solver: {mib} MiB written for {heavy_s:g} s, then read for {light_s:g} s, inside a tag')
-        self.arguments = (f'--mib {mib} --heavy-ms {heavy_s * 1000:.0f} --light-ms {light_s * 1000:.0f} '
+        self.arguments = (f'--mib {mib} --stride {stride} --heavy-ms {heavy_s * 1000:.0f} --light-ms {light_s * 1000:.0f} '
                           f'--progress {PROGRESS}')
         self.cycle_s = heavy_s + light_s
         self.calm_s = self.cycle_s
@@ -64,7 +64,7 @@ class PhasedLoad:
         if not end or 'digest' not in end:
             return False, f"the solver did not finish: {guest.run('cat /run/solver.out')[1]}"
         verified, found = check_generator(guest)
-        wanted = replay(self.mib, end['pages'])
+        wanted = replay(self.mib, end['pages'], self.stride)
         if end['digest'] != wanted:
             return False, f"{found}; the solver's grid is damaged: {end['digest']}, not {wanted}"
         return verified, f"{found}; the solver's grid is right after {end['pages']} pages"
@@ -89,11 +89,11 @@ class PhasedLoad:
         return found if {'phases', 'pages'} <= found.keys() else None
 
 
-def replay(mib, pages):
+def replay(mib, pages, stride=1):
     """The digest that a solver of @mib has after @pages."""
     solver = paths.guest_solver()
     try:
-        done = subprocess.run([str(solver), '--mib', str(mib), '--replay', str(pages)], stdout=subprocess.PIPE,
+        done = subprocess.run([str(solver), '--mib', str(mib), '--stride', str(stride), '--replay', str(pages)], stdout=subprocess.PIPE,
                               text=True, check=True, timeout=DIGEST_TIMEOUT_S)
         return done.stdout.split()[-1]
     except (OSError, subprocess.SubprocessError, IndexError) as error:
