@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from . import accel, configs, experiment, host, paths, processes, report, results, workloads
+from . import (accel, configs, experiment, host, paths, processes, report, results, virsh_demo,
+               workloads)
 from .errors import LabError
 
 DEFAULT_CONFIGS = ['stock', 'auto-converge', 'predict', 'stall']
@@ -31,6 +32,8 @@ def parse_arguments():
     parser.add_argument('--json', metavar='FILE', help='write all figures there')
     parser.add_argument('--relay', action='store_true',
                         help='shape the link without network namespaces')
+    parser.add_argument('--virsh', action='store_true',
+                        help='by virsh migrate between two libvirt hosts made of namespaces')
     parser.add_argument('--qemu', metavar='FILE', help='QEMU to use instead of build/qemu')
     parser.add_argument('--stock-binary', metavar='FILE',
                         help='an unpatched QEMU for the rows that are not policies '
@@ -47,6 +50,8 @@ def check(options):
         raise LabError('--time-limit takes a positive number of seconds')
     if options.json and not os.access(os.path.dirname(os.path.abspath(options.json)), os.W_OK):
         raise LabError(f'--json {options.json}: the directory is not there or not writable')
+    if options.virsh and (options.relay or options.stock_binary):
+        raise LabError('--virsh goes with neither --relay nor --stock-binary: leave one out')
     workloads.create(options.workload)
     names = ALL_CONFIGS if options.policy == 'all' else options.policy.split(',')
     return [configs.parse(name) for name in names]
@@ -118,7 +123,10 @@ def main():
     accelerator, why = accel.pick(binary)
     print(f'Guest: {options.ram} MiB under {accelerator.upper()} ({why}), '
           f'{workloads.create(options.workload).what}')
-    outcomes = migrate_all(options, chosen, accelerator)
+    if options.virsh:
+        outcomes = virsh_demo.migrate_all(options, chosen, options.workload, accelerator, brief)
+    else:
+        outcomes = migrate_all(options, chosen, accelerator)
     measured = next((r['link'] for r in outcomes if 'link' in r), None)
     if measured:
         print(f"Link: {measured['rate_mib_s']:g} MiB/s by {measured['kind']}, "

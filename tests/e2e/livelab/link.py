@@ -109,11 +109,19 @@ class NamespaceLink(Link):
             for which in ('tcp_wmem', 'tcp_rmem'):
                 _run(['ip', 'netns', 'exec', name, 'sh', '-c',
                       f'echo 4096 131072 131072 >/proc/sys/net/ipv4/{which}'])
+        self._shape('add')
+
+    def set_rate(self, rate_mib_s):
+        """Another speed from now on."""
+        self.rate_mib_s = rate_mib_s
+        self._shape('change')
+
+    def _shape(self, how):
         bits = int(self.rate_mib_s * MIB * 8 * FRAME_BYTES / PAYLOAD_BYTES)
         # 2 ms of burst, so that the timer's granularity costs no bandwidth;
         # not below one GSO packet, which would be cut up at our expense.
         burst = max(int(bits / 8 * 0.002), 70000)
-        _run(['tc', '-n', src, 'qdisc', 'add', 'dev', 'wire', 'root', 'tbf',
+        _run(['tc', '-n', self.names[0], 'qdisc', how, 'dev', 'wire', 'root', 'tbf',
               'rate', f'{bits}bit', 'burst', str(burst), 'limit', str(4 * burst)])
 
     def close(self):

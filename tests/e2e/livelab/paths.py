@@ -36,6 +36,20 @@ def qemu_stock(given=None):
                      'run scripts/build qemu-stock')
 
 
+def libvirt(given=None):
+    """A build of libvirt with our series."""
+    return _libvirt(given or BUILD / 'libvirt', 'run scripts/build libvirt')
+
+
+def libvirt_stock(given=None):
+    """An unpatched build of libvirt."""
+    return _libvirt(given or BUILD / 'libvirt-stock', 'run scripts/build libvirt-stock')
+
+
+def _libvirt(directory, hint):
+    return _existing(Path(directory) / 'src' / 'libvirtd', hint).parents[1]
+
+
 def guest_files():
     return (_existing(GUEST / 'vmlinuz', 'run scripts/guest'),
             _existing(GUEST / 'initramfs.cpio.gz', 'run scripts/guest'))
