@@ -41,17 +41,19 @@ series_id()
     done | sha256sum | cut -d ' ' -f 1
 }
 
-# tree_import TREE VERSION DATE WHAT: makes TREE, an unpacked source, a git tree with the tag base.
+# tree_import TREE VERSION DATE WHAT [UNTRACKED]: makes TREE, an unpacked source, a git tree with the tag base. The
+# folder UNTRACKED stays out of it: a submodule of the project's, whose files its own checks do not look at.
 tree_import()
 {
-    local tree=$1 version=$2 date=$3 what=$4
+    local tree=$1 version=$2 date=$3 what=$4 untracked=${5:-}
     # Chained: its caller looks at the result, and set -e does not hold then. "add -f": an ignore file of the
     # project's hides bundled subprojects that the archive has.
     tree_git init -q --object-format=sha1 -b "$TREE_BRANCH" "$tree" &&
     tree_git -C "$tree" config core.autocrlf false &&
     tree_git -C "$tree" config gc.auto 0 &&
     tree_git -C "$tree" config commit.gpgSign false &&
-    tree_git -C "$tree" add -f -A &&
+    { [ -z "$untracked" ] || { mkdir -p "$tree/.git/info" && echo "/$untracked" >>"$tree/.git/info/exclude"; }; } &&
+    tree_git -C "$tree" add -f -A -- . ${untracked:+":(exclude)$untracked"} &&
     GIT_AUTHOR_NAME=$TREE_NAME GIT_AUTHOR_EMAIL=$TREE_EMAIL GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date \
         tree_git -C "$tree" commit -q -m "$version" -m "The base of the series: the archive as unpacked$what." &&
     tree_git -C "$tree" tag base

@@ -108,10 +108,8 @@ class Migration:
         return self.child.returncode == 0
 
     def message(self):
-        """virsh's error, without the progress."""
-        lines = [line for line in re.split(r'[\r\n]+', self.output)
-                 if line.startswith('error:')]
-        return ' '.join(lines)
+        """virsh's error, without the progress on whose line it may stand."""
+        return ' '.join(re.findall(r'error: .*', self.output))
 
     def describe(self):
         info = self.info() if self.running() else {}
