@@ -31,7 +31,7 @@ ALL = {
     'phased': _generator('phased', '120 MiB: 20,000 page writes/s for 4 s, then 500/s for 4 s', 120,
                          '--rate 20000 --burst-s 4 --quiet-s 4 --quiet-rate 500', cycle_s=8),
     # One cell a cache line: faster than the link even under TCG, and within the ceiling of 2 s.
-    'phased-tags': lambda: PhasedLoad('phased-tags', 80, stride=8, heavy_s=8, light_s=4),
+    'phased-tags': lambda: PhasedLoad('phased-tags', 80, stride=8, heavy_s=12, light_s=4),
     **{name: functools.partial(workload_stress.create, name) for name in workload_stress.KINDS},
     **{name: functools.partial(workload_programs.create, name) for name in workload_programs.KINDS},
 }
