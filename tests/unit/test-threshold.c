@@ -235,9 +235,12 @@ static void test_traces(void)
         }
     }
     g_dir_close(d);
-    /* There is something of everything in them. */
+    /*
+     * There is something of everything in them.  They may have been recorded
+     * just now: a slow host gets through fewer passes in its time.
+     */
     g_assert_cmpint(n, >=, 4);
-    g_assert_cmpint(sum.passes, >, 100);
+    g_assert_cmpint(sum.passes, >=, 10 * n);
     g_assert_cmpint(sum.syncs, >, sum.stops + 5);
     g_assert_cmpint(sum.stops, >=, 3);
     g_assert_cmpint(sum.stops, <, n);
