@@ -71,6 +71,7 @@ typedef struct Sim {
     int64_t throttle_pct;
     int64_t dirtied_pages;
     uint64_t *raw;
+    uint64_t *had;              /* sent at least once; NULL: no matter */
 
     /* migration.c */
     int64_t window_ms, window_bytes;
@@ -222,8 +223,12 @@ static void sync_bitmap(Sim *s, bool refresh)
 
 /* ---- stopping ---- */
 
-/* Downtime if the guest were stopped now. */
-static int64_t stop_now_ns(const Sim *s)
+/*
+ * Downtime if the guest were stopped now, and until the last byte is in the
+ * link's buffer.  That a page may be the destination's first is left out: only
+ * who stops within the first round has any.
+ */
+static int64_t stop_now_ns(const Sim *s, int64_t *handed_over_ns)
 {
     const SimCosts *c = &s->c->costs;
     int64_t zero = s->g->dirty_zero_pages, pages = s->g->dirty_pages - zero;
@@ -232,15 +237,17 @@ static int64_t stop_now_ns(const Sim *s)
     int64_t from_ns = s->now_ns + sync_cost_ns(s);
     int64_t cpu_ns = pages * c->page_ns + zero * c->zero_page_ns;
     SimLink link = s->link;
+    int64_t accepted_ns = sim_link_send(&link, from_ns, bytes, false);
 
-    sim_link_send(&link, from_ns, bytes, false);
+    *handed_over_ns = MAX(accepted_ns, from_ns + cpu_ns) - s->now_ns;
     return MAX(link.busy_until_ns, from_ns + cpu_ns) - s->now_ns +
            c->completion_ns;
 }
 
 static void note_best(Sim *s)
 {
-    int64_t downtime_ns = stop_now_ns(s), total_ns = s->now_ns + downtime_ns;
+    int64_t handed_over_ns, downtime_ns = stop_now_ns(s, &handed_over_ns);
+    int64_t total_ns = s->now_ns + downtime_ns;
 
     if (s->r->best_total_ns < 0 || sim_cost_ns(total_ns, downtime_ns) <
         sim_cost_ns(s->r->best_total_ns, s->r->best_downtime_ns)) {
@@ -271,7 +278,8 @@ static void send_rest(Sim *s)
 
 static void switch_over(Sim *s, SimEnd end)
 {
-    int64_t downtime_ns = stop_now_ns(s), dirty = s->g->dirty_pages;
+    int64_t handed_over_ns, downtime_ns = stop_now_ns(s, &handed_over_ns);
+    int64_t dirty = s->g->dirty_pages;
 
     s->r->reason = s->verdict.reason;
     s->r->forecast_ns = s->verdict.forecast.downtime_now_ns;
@@ -286,6 +294,7 @@ static void switch_over(Sim *s, SimEnd end)
                             s->c->costs.completion_ns;
     } else {
         s->r->downtime_ns = downtime_ns;
+        s->r->handed_over_ns = handed_over_ns;
     }
     s->r->unsynced_pages = sim_guest_sync(s->g, NULL);
     if (s->c->check && s->g->pending_pages != dirty) {
@@ -420,6 +429,21 @@ static void poll_controller(Sim *s)
 
 /* ---- the loop ---- */
 
+/*
+ * A destination that touches a page for the first time is slow to read on, and
+ * with shallow buffers the link has to wait for it.
+ */
+static void hold_up_link(Sim *s, int64_t at_ns, size_t word, uint64_t bits)
+{
+    uint64_t first = bits & ~s->had[word] & ~s->g->zero[word];
+
+    s->had[word] |= bits;
+    if (first) {
+        s->link.busy_until_ns = MAX(s->link.busy_until_ns, at_ns) +
+            __builtin_popcountll(first) * s->c->costs.first_page_ns;
+    }
+}
+
 /* ram_save_iterate() */
 static void send_some(Sim *s)
 {
@@ -434,6 +458,9 @@ static void send_some(Sim *s)
         if (!sim_order_next(s->order, s->g, s->withhold, &word, &bits)) {
             s->round_over = true;
             break;
+        }
+        if (s->had) {
+            hold_up_link(s, at_ns, word, bits);
         }
         sim_guest_send(s->g, word, bits, &pages, &zero);
         bytes = pages * (s->g->page_bytes + c->page_head_bytes) +
@@ -586,6 +613,9 @@ static bool set_up(Sim *s, char **errmsg)
         }
         s->controller_state = g_malloc0(s->controller->state_bytes);
     }
+    if (c->costs.first_page_ns) {
+        s->had = g_new0(uint64_t, s->g->n_words);
+    }
     s->link = c->link;
     s->link.busy_until_ns = 0;
     s->link.carry = 0;
@@ -633,7 +663,7 @@ bool sim_run(const SimConfig *config, SimGuest *g, SimWriter *writer,
     bool ok;
 
     *result = (SimResult) {
-        .downtime_ns = -1, .setup_ns = config->costs.setup_ns,
+        .downtime_ns = -1, .handed_over_ns = -1, .setup_ns = config->costs.setup_ns,
         .forecast_ns = -1, .best_total_ns = -1, .best_downtime_ns = -1,
         .unsynced_pages = -1,
     };
@@ -663,5 +693,6 @@ bool sim_run(const SimConfig *config, SimGuest *g, SimWriter *writer,
     sim_order_free(s.order);
     g_free(s.controller_state);
     g_free(s.raw);
+    g_free(s.had);
     return ok;
 }

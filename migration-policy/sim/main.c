@@ -14,7 +14,7 @@
 static struct {
     char *workload, *trace, *ram, *zero, *phase, *link, *policy, *order;
     char *controller, *limit, *ceiling, *timeout, *action, *give_up, *json;
-    char *device, *completion, *sync, *page, *workloads;
+    char *device, *completion, *sync, *page, *first_page, *workloads;
     char **programs, **tunables;
     gboolean log, check, oracle, list, matrix;
     int runs;
@@ -63,6 +63,9 @@ static const GOptionEntry entries[] = {
       "what a dirty-bitmap sync takes, per GiB (default 50us)", "TIME" },
     { "page-cost", 0, 0, G_OPTION_ARG_STRING, &opt.page,
       "the migration thread's work on a page (default 1.5us)", "TIME" },
+    { "first-page-cost", 0, 0, G_OPTION_ARG_STRING, &opt.first_page,
+      "the link waits so long for a page that is new to the destination "
+      "(default 0)", "TIME" },
     { "oracle", 0, 0, G_OPTION_ARG_NONE, &opt.oracle,
       "also the best moment in hindsight, and the best order's bound", NULL },
     { "matrix", 0, 0, G_OPTION_ARG_NONE, &opt.matrix,
@@ -196,6 +199,7 @@ static void get_config(SimConfig *c, const char *preset_link)
         { "--completion", opt.completion, &c->costs.completion_ns },
         { "--sync-per-gib", opt.sync, &c->costs.sync_ns_per_gib },
         { "--page-cost", opt.page, &c->costs.page_ns },
+        { "--first-page-cost", opt.first_page, &c->costs.first_page_ns },
     };
     char *e = NULL;
     size_t i;

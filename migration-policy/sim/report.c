@@ -139,6 +139,8 @@ void sim_json_result(GString *to, const SimResult *r)
     g_string_append(to, ", ");
     json_number(to, "downtime_ms", msec(r->downtime_ns));
     g_string_append(to, ", ");
+    json_number(to, "handed_over_ms", msec(r->handed_over_ns));
+    g_string_append(to, ", ");
     json_number(to, "downtime_forecast_ms", msec(r->forecast_ns));
     g_string_append(to, ", ");
     json_number(to, "sent_bytes", r->sent_bytes);

@@ -19,6 +19,8 @@ typedef struct SimCosts {
     int64_t sync_ns_per_gib;    /* ...and for each GiB of RAM */
     int64_t page_ns;            /* the thread's work on a page */
     int64_t zero_page_ns;       /* ...on a page that is found to be zero */
+    int64_t first_page_ns;      /* the link stands still so long for a page
+                                   that the destination did not have yet */
     int64_t page_head_bytes;    /* beside a page's content */
     int64_t zero_page_bytes;
     int64_t device_bytes;       /* device state, sent while stopped */
@@ -83,6 +85,11 @@ typedef struct SimEvent {
 typedef struct SimResult {
     SimEnd end;
     int64_t total_ns, downtime_ns, setup_ns;
+    /*
+     * From the stop until the last byte is in the link's buffer: there QEMU
+     * ends its own downtime and total time.  -1: not stopped, or post-copy.
+     */
+    int64_t handed_over_ns;
     int64_t sent_bytes, pages, zero_pages;
     int64_t rounds, refreshes, refresh_spent_ns;
     int64_t ram_bytes;

@@ -452,6 +452,30 @@ static void test_still(void)
     g_assert_cmpint(r.downtime_ns, >=, (int64_t)(downtime_ms * 1e6));
     g_assert_cmpint(r.downtime_ns, <, 330 * MS);
     g_assert_cmpint(r.guest_work_pct, ==, 100);
+    /* What the buffer holds then, and the completion, QEMU does not see. */
+    g_assert_cmpint(r.downtime_ns - r.handed_over_ns, >, 15 * MS);
+    g_assert_cmpint(r.downtime_ns - r.handed_over_ns, <=,
+                    15 * MS + 256 * KIB * SEC / (64 * MIB));
+}
+
+/* Pages that are new to the destination hold the link up, once. */
+static void test_first_pages(void)
+{
+    SimCase c = small_case("sweep,set=8M,rate=100k,until=4s", 128 * MIB, 25);
+    SimConfig config = test_config("threshold", "64M,buffer=256K");
+    SimResult before, after;
+    int64_t pages = 24576;
+
+    config.downtime_limit_ns = 1 * MS;
+    c.programs[0].until_ns = 1 * SEC;
+    before = run(&c, &config, NULL);
+    config.costs.first_page_ns = 10000;
+    after = run(&c, &config, NULL);
+    g_assert_cmpint(before.end, ==, SIM_COMPLETED);
+    g_assert_cmpint(after.end, ==, SIM_COMPLETED);
+    /* Some of them may be left for the switchover, where it does not count. */
+    g_assert_cmpfloat(fabs((after.total_ns - before.total_ns) / 1e9 -
+                           pages * 10000 / 1e9), <, 0.08);
 }
 
 static void test_everything(void)
@@ -706,6 +730,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sim/replay", test_replay);
     g_test_add_func("/sim/load-errors", test_load_errors);
     g_test_add_func("/sim/still", test_still);
+    g_test_add_func("/sim/first-pages", test_first_pages);
     g_test_add_func("/sim/everything", test_everything);
     g_test_add_func("/sim/sizes", test_sizes);
     g_test_add_func("/sim/actions", test_actions);
