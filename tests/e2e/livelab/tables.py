@@ -4,7 +4,8 @@
 A table stands between the markers <!-- table:NAME --> and <!-- /table -->.
 A table whose JSON is not there is left as it is.  bench-WORKLOAD has all
 configurations that were measured with a workload; sim-NAME what the simulator
-wrote to sim-NAME.json: {"tables": [{"title", "headings", "rows"}]}.
+wrote to sim-NAME.json: {"tables": [{"title", "headings", "rows"}]}, brief-NAME
+only the first of them.
 """
 import argparse
 import functools
@@ -164,25 +165,67 @@ def validation_points():
     return data['points'] if data else []
 
 
+VALIDATED = (('total_ms', 'total time'), ('sent_bytes', 'sent'), ('downtime_ms', 'downtime (QEMU)'),
+             ('outage_ms', 'outage (guest)'))
+
+
+def validation_errors(points):
+    """[{workload, config, runs, figure: {median, worst, bias}}]: all of them, then each workload x configuration.
+
+    An error is |simulated / real - 1|, the bias the median with its sign."""
+    groups = {(None, None): points}
+    for point in points:
+        groups.setdefault((point['workload'], point['config']), []).append(point)
+    found = []
+    for (workload, config), mine in groups.items():
+        entry = {'workload': workload, 'config': config, 'runs': len(mine)}
+        for key, _ in VALIDATED:
+            ratios = [p['simulated'][key] / p['real'][key] - 1 for p in mine
+                      if (p['real'].get(key) or 0) > 0 and (p['simulated'].get(key) or 0) > 0]
+            entry[key] = {'runs': len(ratios), 'median': round(quantile([abs(r) for r in ratios], 0.5), 4),
+                          'worst': round(max(ratios, key=abs), 4),
+                          'bias': round(quantile(ratios, 0.5), 4)} if ratios else None
+        found.append(entry)
+    return found
+
+
+def validation_rows(points):
+    rows = []
+    for entry in validation_errors(points):
+        name = f"`{entry['config']}`" if entry['config'] else 'all'
+        rows.append([entry['workload'] or 'all', name, str(entry['runs']),
+                     *(f"{e['median']:.1%} ({e['worst']:+.1%})" if (e := entry[key]) else '-' for key, _ in VALIDATED)])
+    return ['guest', 'configuration', 'runs', *(label for _, label in VALIDATED)], rows
+
+
+def validation_text(points):
+    """The same for a terminal."""
+    return report.table(*validation_rows(points))
+
+
 def validation():
     """How far the simulator is from reality, in absolute relative error."""
     points = validation_points()
-    rows = []
-    for key, label in (('total_ms', 'total time'), ('sent_bytes', 'sent'), ('downtime_ms', 'downtime')):
-        known = [(abs(p['simulated'][key] / p['real'][key] - 1), p) for p in points
-                 if (p['real'].get(key) or 0) > 0 and (p['simulated'].get(key) or 0) > 0]
-        if known:
-            worst = max(known, key=lambda k: k[0])
-            rows.append([label, str(len(known)), f'{quantile([k[0] for k in known], 0.5):.1%}',
-                         f"{worst[0]:.1%} (`{worst[1]['config']}`, {worst[1]['workload']})"])
-    return markdown(['figure', 'runs', 'error, median', 'error, worst'], rows) if rows else None
+    if not points:
+        return None
+    differ = sum((p['real']['status'] == 'completed') != (p['simulated']['status'] == 'completed') for p in points)
+    ended = (f'Of {len(points)} runs {differ} completed on one side only.' if differ
+             else 'All runs ended alike on both sides.')
+    host = load('validation')['host']
+    constants = (f"what the host adds measured on {host['runs']} idle guests" if host['runs']
+                 else "what the host adds as mig-sim's defaults have it")
+    return (markdown(*validation_rows(points)) + '\n\nMedian of |simulated / real - 1|; in brackets the worst run, '
+            f'with its sign. {ended} Traces: 100 ms a record; {constants}.')
 
 
-def simulated(name):
-    """The tables of sim-NAME.json, one below the other."""
+def simulated(name, brief=False):
+    """The tables of sim-NAME.json, one below the other; @brief: only what sums up the rest."""
     data = load(name)
     if not data or not data.get('tables'):
         return None
+    if brief:
+        first = data['tables'][0]
+        return markdown(first['headings'], [[str(c) for c in row] for row in first['rows']])
     return '\n\n'.join(f"{t['title']}:\n\n" + markdown(t['headings'], [[str(c) for c in row] for row in t['rows']])
                        for t in data['tables'])
 
@@ -196,8 +239,10 @@ def make(name):
         return bench(name[len('bench-'):])
     if name.startswith('sim-'):
         return simulated(name)
+    if name.startswith('brief-'):
+        return simulated(f"sim-{name[len('brief-'):]}", brief=True)
     if name not in TABLES:
-        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)}, bench-WORKLOAD and sim-NAME")
+        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)}, bench-WORKLOAD, sim-NAME and brief-NAME")
     return TABLES[name]()
 
 
