@@ -63,9 +63,10 @@ PATCH
 make_template()
 {
     local root=$WORK/template
-    mkdir -p "$root/patches/qemu" "$root/migration-policy"
+    mkdir -p "$root/patches/qemu" "$root/migration-policy/sim"
     cp -r "$TOP/scripts" "$root/"
     echo 'int policy;' >"$root/migration-policy/policy.c"
+    echo '/* the trace writer */' | tee "$root/migration-policy/sim/trace.h" >"$root/migration-policy/sim/trace-write.c"
     echo "mig_policy_files = files('policy.c')" >"$root/migration-policy/meson.build"
     echo '# none' >"$root/patches/qemu/series"
     cat >"$root/patches/qemu/UPSTREAM" <<UPSTREAM
