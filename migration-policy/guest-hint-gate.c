@@ -6,6 +6,8 @@
 #include "guest-hint-gate.h"
 
 #define HINT_NS_PER_MS INT64_C(1000000)
+/* Two looks closer to each other say little about what falls. */
+#define HINT_SETTLE_LOOK_NS (50 * HINT_NS_PER_MS)
 
 static const char *const hint_mode_names[MIG_HINT_MODE__MAX] = {
     [MIG_HINT_MODE_GATE] = "gate",
@@ -30,6 +32,9 @@ static const struct {
     [MIG_HINT_REASON_HOLDS_SWITCHOVER] = {
         "holds-switchover",
         "The switchover waits until the guest enters a tag." },
+    [MIG_HINT_REASON_SETTLES] = {
+        "settles",
+        "The guest entered a tag; what it wrote before is still being sent." },
     [MIG_HINT_REASON_NO_CLIENT] = {
         "no-client", "No program in the guest gives hints." },
     [MIG_HINT_REASON_UNKNOWN] = {
@@ -69,7 +74,7 @@ void mig_hint_gate_set_timeout(MigHintGate *g, int64_t timeout_ms)
 
 void mig_hint_gate_begin(MigHintGate *g, MigHintMode mode, int64_t timeout_ms)
 {
-    *g = (MigHintGate) { .mode = mode };
+    *g = (MigHintGate) { .mode = mode, .settle_limit_ns = INT64_MAX };
     mig_hint_gate_set_timeout(g, timeout_ms);
 }
 
@@ -93,7 +98,57 @@ static void hint_gate_advance(MigHintGate *g, int64_t now_ns)
     g->expired |= g->held_ns >= g->timeout_ns;
 }
 
-static MigHintReason hint_gate_reason(const MigHintGate *g,
+/* Where the guest is now, and what a tag that was too short teaches. */
+static void hint_gate_follow(MigHintGate *g, bool inside)
+{
+    if (inside && !g->inside) {
+        g->inside_since_ns = g->now_ns;
+        g->last_inside_ns = g->now_ns;
+        g->settling = g->settled = false;
+    } else if (inside) {
+        g->last_inside_ns = g->now_ns;
+    } else if (g->settling) {
+        g->settling = false;
+        g->settle_limit_ns = MIN(g->settle_limit_ns, (g->last_inside_ns -
+                                                      g->inside_since_ns) / 2);
+    }
+    g->inside = inside;
+}
+
+/* Does a switchover that is wanted inside a tag wait a little more? */
+static bool hint_gate_settles(MigHintGate *g, const MigHintQuestion *q)
+{
+    bool first = !g->settling;
+    double carried_bytes, fell_bytes;
+
+    if (!q->wants_switchover || g->settled) {
+        return false;
+    }
+    if (q->pending_bytes < 0) {
+        /* Nobody looked: as before */
+        return g->settling;
+    }
+    if (q->pending_bytes == 0 || q->pending_bytes < q->threshold_bytes ||
+        q->bandwidth_bps <= 0 ||
+        g->now_ns - g->inside_since_ns >= g->settle_limit_ns) {
+        g->settling = false;
+        g->settled = true;
+        return false;
+    }
+    if (!first && g->now_ns - g->look_ns < HINT_SETTLE_LOOK_NS) {
+        return true;
+    }
+    carried_bytes = (double)q->bandwidth_bps *
+                    (double)(g->now_ns - g->look_ns) / 1e9;
+    fell_bytes = (double)g->look_bytes - (double)q->pending_bytes;
+    g->look_ns = g->now_ns;
+    g->look_bytes = q->pending_bytes;
+    g->settling = first || fell_bytes >= carried_bytes / 2;
+    g->settled = !g->settling;
+    return g->settling;
+}
+
+static MigHintReason hint_gate_reason(MigHintGate *g,
                                       const MigHintQuestion *q)
 {
     if (q->phase == MIG_HINT_PHASE_POSTCOPY) {
@@ -107,7 +162,8 @@ static MigHintReason hint_gate_reason(const MigHintGate *g,
     }
     switch (q->where) {
     case MIG_HINT_INSIDE:
-        return MIG_HINT_REASON_INSIDE;
+        return hint_gate_settles(g, q) ? MIG_HINT_REASON_SETTLES
+                                       : MIG_HINT_REASON_INSIDE;
     case MIG_HINT_NO_CLIENT:
         return MIG_HINT_REASON_NO_CLIENT;
     case MIG_HINT_OUTSIDE:
@@ -130,10 +186,12 @@ void mig_hint_gate_ask(MigHintGate *g, const MigHintQuestion *q,
     bool held;
 
     hint_gate_advance(g, q->now_ns);
+    hint_gate_follow(g, q->where == MIG_HINT_INSIDE);
     reason = hint_gate_reason(g, q);
     held = reason == MIG_HINT_REASON_HOLDS_START ||
            reason == MIG_HINT_REASON_HOLDS_TRANSFER ||
-           reason == MIG_HINT_REASON_HOLDS_SWITCHOVER;
+           reason == MIG_HINT_REASON_HOLDS_SWITCHOVER ||
+           reason == MIG_HINT_REASON_SETTLES;
     g->holds += held && !g->holding;
     g->holding = held;
 

@@ -19,11 +19,20 @@
  *     may_switch_over    yes                  no          no
  *     counts as held     no                   if wanted   yes
  *
+ * Settling: a tag is entered with what was written before it still pending,
+ * and to stop at that moment would cost the guest all of it.  A switchover
+ * that is wanted INSIDE waits, therefore, as long as each look finds less
+ * pending, by at least half of what the link carried meanwhile: so it ends
+ * within twice the time that the pending pages take to send.  A tag that is
+ * left before that was too short to settle in; from then on it takes half of
+ * such a tag's time at most, so that one tag is lost and not each of them.
+ * Settling counts as held.
+ *
  * Never holds in post-copy, nor a guest that is stopped: waiting for a guest
  * that cannot act would be for nothing.
  *
  * Source: as for guest-hint-state.h.  Its rule is the suspend mode; the gate
- * mode, which goes on copying, and the limit on all holding are ours.
+ * mode, which goes on copying, settling, and the limit on all holding are ours.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -55,6 +64,7 @@ typedef enum MigHintReason {
     MIG_HINT_REASON_HOLDS_START,
     MIG_HINT_REASON_HOLDS_TRANSFER,
     MIG_HINT_REASON_HOLDS_SWITCHOVER,
+    MIG_HINT_REASON_SETTLES,            /* inside, but not stopped yet */
     MIG_HINT_REASON_NO_CLIENT,
     MIG_HINT_REASON_UNKNOWN,
     MIG_HINT_REASON_TIMEOUT,
@@ -69,6 +79,10 @@ typedef struct MigHintQuestion {
     MigHintWhere where;                 /* mig_hint_state_where() */
     bool guest_running;
     bool wants_switchover;              /* the policy, or QEMU's own rule */
+    /* Of a switchover that is wanted, to be sent with the guest stopped: */
+    int64_t pending_bytes;              /* just counted; -1: not this time */
+    int64_t threshold_bytes;            /* pending below it: as good as none */
+    int64_t bandwidth_bps;              /* bytes/s; not above 0: not known */
 } MigHintQuestion;
 
 typedef struct MigHintAnswer {
@@ -91,6 +105,14 @@ typedef struct MigHintGate {
     bool asked;
     bool holding;                       /* since the last question */
     bool expired;
+    bool inside;                        /* in the last question */
+    bool settling;                      /* in this tag, not over yet */
+    bool settled;                       /* in this tag, and over */
+    int64_t inside_since_ns;            /* this tag: first, last question */
+    int64_t last_inside_ns;
+    int64_t look_ns;                    /* the last look at what is pending */
+    int64_t look_bytes;
+    int64_t settle_limit_ns;            /* of a tag's time, for settling */
 } MigHintGate;
 
 /*

@@ -92,11 +92,17 @@ static void check_gate(Fuzz *f, bool wants)
         .where = mig_hint_state_where(&f->state, f->now_ns, NULL),
         .guest_running = true,
         .wants_switchover = wants,
+        /* Up and down, all over the range, and now and then not looked at */
+        .pending_bytes = (f->now_ns / MS * 7919) % (128 << 20) - 1,
+        .threshold_bytes = 19 << 20,
+        .bandwidth_bps = 64 << 20,
     };
     MigHintAnswer a;
 
     mig_hint_gate_ask(&f->gate, &q, &a);
-    g_assert_false(a.held && q.where != MIG_HINT_OUTSIDE);
+    g_assert_false(a.held && q.where != MIG_HINT_OUTSIDE &&
+                   q.where != MIG_HINT_INSIDE);
+    g_assert_false(a.held && q.where == MIG_HINT_INSIDE && !wants);
     g_assert_false(a.held && f->phase == MIG_HINT_PHASE_POSTCOPY);
     g_assert_false(a.held && a.may_switch_over);
     g_assert_true(a.held || (a.may_start && a.may_transfer));

@@ -26,6 +26,27 @@ static MigHintAnswer ask(MigHintGate *g, int64_t now_ms, MigHintPhase phase,
         .where = where,
         .guest_running = true,
         .wants_switchover = wants,
+        .pending_bytes = -1,
+    };
+    MigHintAnswer a;
+
+    mig_hint_gate_ask(g, &q, &a);
+    return a;
+}
+
+/* A switchover is wanted, with so much pending; the link carries 64 MiB/s. */
+static MigHintAnswer look(MigHintGate *g, int64_t now_ms, MigHintWhere where,
+                          int64_t pending_mib)
+{
+    MigHintQuestion q = {
+        .now_ns = now_ms * MS,
+        .phase = PRECOPY,
+        .where = where,
+        .guest_running = true,
+        .wants_switchover = true,
+        .pending_bytes = pending_mib * MIB,
+        .threshold_bytes = 19 * MIB,
+        .bandwidth_bps = 64 * MIB,
     };
     MigHintAnswer a;
 
@@ -73,6 +94,7 @@ static void test_table(void)
             .where = rows[i].where,
             .guest_running = !rows[i].stopped,
             .wants_switchover = rows[i].wants,
+            .pending_bytes = -1,
         };
         MigHintGate g;
         MigHintAnswer a;
@@ -228,6 +250,121 @@ static void test_clock_backwards(void)
     g_assert_cmpint(a.reason, ==, R(TIMEOUT));
 }
 
+/* Inside, what was written before is sent first, as long as that pays. */
+static void test_settles(void)
+{
+    MigHintGate g;
+    MigHintAnswer a;
+
+    mig_hint_gate_begin(&g, GATE, 60000);
+    a = look(&g, 0, OUTSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(HOLDS_SWITCHOVER));
+    a = look(&g, 1000, INSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    g_assert_true(a.held && a.may_transfer && !a.may_switch_over);
+    /* Nobody looked; and so soon after the last look nothing is known. */
+    a = ask(&g, 1010, PRECOPY, INSIDE, true);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 1049, INSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    /* 500 ms carry 32 MiB: half of that is enough, a little less is not. */
+    a = look(&g, 1500, INSIDE, 64);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 2000, INSIDE, 49);
+    g_assert_cmpint(a.reason, ==, R(INSIDE));
+    g_assert_true(a.may_switch_over && !a.held);
+    /* It was all one hold, and that counts. */
+    g_assert_cmpint(a.held_ns, ==, 2000 * MS);
+    g_assert_cmpint(a.holds, ==, 1);
+    /* Once over, it is over in this tag, whatever falls. */
+    a = look(&g, 2500, INSIDE, 20);
+    g_assert_true(a.may_switch_over);
+    /* In the next tag it begins anew. */
+    look(&g, 3000, OUTSIDE, 80);
+    a = look(&g, 3100, INSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 3200, INSIDE, 81);
+    g_assert_true(a.may_switch_over);
+}
+
+/* There is nothing to settle, or nothing to tell it by. */
+static void test_settles_not(void)
+{
+    MigHintGate g;
+    MigHintQuestion q = {
+        .phase = PRECOPY,
+        .where = INSIDE,
+        .guest_running = true,
+        .wants_switchover = true,
+        .pending_bytes = 80 * MIB,
+        .threshold_bytes = 19 * MIB,
+        .bandwidth_bps = -1,
+    };
+    MigHintAnswer a;
+
+    mig_hint_gate_begin(&g, GATE, 60000);
+    mig_hint_gate_ask(&g, &q, &a);
+    g_assert_true(a.may_switch_over);
+    /* QEMU's own rule is content, by a threshold or without one. */
+    mig_hint_gate_begin(&g, GATE, 60000);
+    a = look(&g, 0, INSIDE, 18);
+    g_assert_true(a.may_switch_over);
+    mig_hint_gate_begin(&g, GATE, 60000);
+    q.bandwidth_bps = 64 * MIB;
+    q.threshold_bytes = q.pending_bytes = 0;
+    mig_hint_gate_ask(&g, &q, &a);
+    g_assert_true(a.may_switch_over);
+    /* Nobody wants to switch over; a later wish looks for the first time. */
+    mig_hint_gate_begin(&g, GATE, 60000);
+    a = ask(&g, 0, PRECOPY, INSIDE, false);
+    g_assert_true(!a.held && a.may_switch_over);
+    a = look(&g, 5000, INSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    /* The guest's programs are gone, or it is stopped: no tag to settle in. */
+    a = look(&g, 5100, NO_CLIENT, 60);
+    g_assert_true(a.may_switch_over);
+    /* With no time to spend, it stops at once. */
+    mig_hint_gate_begin(&g, GATE, 0);
+    a = look(&g, 0, INSIDE, 80);
+    g_assert_cmpint(a.reason, ==, R(TIMEOUT));
+    g_assert_true(a.may_switch_over);
+}
+
+/* A tag that ends too soon is lost; the like of it is not, the next time. */
+static void test_settles_in_short_tags(void)
+{
+    MigHintGate g;
+    MigHintAnswer a;
+
+    mig_hint_gate_begin(&g, GATE, 60000);
+    look(&g, 0, INSIDE, 80);
+    a = look(&g, 400, INSIDE, 60);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 500, OUTSIDE, 60);
+    g_assert_cmpint(a.reason, ==, R(HOLDS_SWITCHOVER));
+    /* 400 ms were seen of it: the next one has 200. */
+    look(&g, 2000, INSIDE, 80);
+    a = look(&g, 2199, INSIDE, 60);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 2200, INSIDE, 50);
+    g_assert_cmpint(a.reason, ==, R(INSIDE));
+    g_assert_true(a.may_switch_over);
+    /* Of a tag in which it was asked only once nothing is spent any more. */
+    mig_hint_gate_begin(&g, GATE, 60000);
+    look(&g, 0, INSIDE, 80);
+    look(&g, 10, OUTSIDE, 80);
+    a = look(&g, 20, INSIDE, 80);
+    g_assert_true(a.may_switch_over);
+    /* All of it together is within the timeout. */
+    mig_hint_gate_begin(&g, GATE, 1000);
+    look(&g, 0, INSIDE, 800);
+    a = look(&g, 999, INSIDE, 600);
+    g_assert_cmpint(a.reason, ==, R(SETTLES));
+    a = look(&g, 1000, INSIDE, 500);
+    g_assert_cmpint(a.reason, ==, R(TIMEOUT));
+    g_assert_cmpint(a.held_ns, ==, 1000 * MS);
+}
+
 static void test_texts(void)
 {
     int i;
@@ -253,6 +390,10 @@ int main(int argc, char **argv)
     g_test_add_func("/hint/gate/fresh", test_fresh);
     g_test_add_func("/hint/gate/live-change", test_live_change);
     g_test_add_func("/hint/gate/clock-backwards", test_clock_backwards);
+    g_test_add_func("/hint/gate/settles", test_settles);
+    g_test_add_func("/hint/gate/settles-not", test_settles_not);
+    g_test_add_func("/hint/gate/settles-in-short-tags",
+                    test_settles_in_short_tags);
     g_test_add_func("/hint/gate/texts", test_texts);
     return g_test_run();
 }
