@@ -11,6 +11,13 @@ import time
 from .errors import LabError
 
 FILLED_OF_RAM = 0.6
+# The guest's system lives in memory, too: a small guest is filled less.
+SYSTEM_MIB = 128
+
+
+def filled_mib(ram_mib):
+    """How much memory the load of a guest takes in all."""
+    return max(0, min(int(ram_mib * FILLED_OF_RAM), ram_mib - SYSTEM_MIB))
 
 
 class GeneratorLoad:
@@ -26,7 +33,7 @@ class GeneratorLoad:
         self.calm_s = max(3.0, cycle_s)
 
     def start(self, guest, ram_mib):
-        cold_mib = max(0, int(ram_mib * FILLED_OF_RAM) - self.hot_mib)
+        cold_mib = max(0, filled_mib(ram_mib) - self.hot_mib)
         start_generator(guest, f'--hot-mib {self.hot_mib} --cold-mib {cold_mib} '
                                f'{self.arguments}')
 
@@ -42,7 +49,7 @@ class GeneratorLoad:
 
 def start_bystander(guest, ram_mib, other_mib, hot_mib):
     """Beside a load that fills @other_mib by itself."""
-    watched_mib = max(8, int(ram_mib * FILLED_OF_RAM) - other_mib)
+    watched_mib = max(8, filled_mib(ram_mib) - other_mib)
     start_generator(guest, f'--nice 5 --hot-mib {hot_mib} --rate 0 --cold-mib {watched_mib}')
 
 
@@ -54,8 +61,8 @@ def start_generator(guest, arguments):
         if status == 0:
             return
         if guest.run('pidof load')[0]:
-            raise LabError('the generator ended in the guest: '
-                           + guest.run('cat /run/load.out')[1])
+            raise LabError('the generator ended in the guest: ' + guest.run(
+                'cat /run/load.out; dmesg | grep -i "out of memory" | tail -n 1')[1].strip())
         if time.monotonic() > deadline:
             raise LabError(f'the generator does not start in the guest: {output}')
         time.sleep(0.2)

@@ -21,12 +21,17 @@ def _generator(name, what, hot_mib, arguments='', cycle_s=0):
 ALL = {
     'hot60': _generator('hot60', '60 MiB hot, 25,000 page writes/s', 60,
                         '--rate 25000'),
+    # As many pages, but every byte of them: nothing is left for XBZRLE to save.
+    'whole60': _generator('whole60', '60 MiB hot, 25,000 page writes/s of whole pages', 60,
+                          '--rate 25000 --bytes 4096'),
     'burst200': _generator('burst200', '200 MiB in bursts of 3 s with 3 s of quiet', 200,
                            '--rate 25000 --burst-s 3 --quiet-s 3', cycle_s=6),
     'sweep150': _generator('sweep150', 'sweep over 150 MiB, 25,000 page writes/s', 150,
                            '--rate 25000 --pattern sweep'),
     'skew150': _generator('skew150', '150 MiB, 90% of 25,000 page writes/s to a tenth', 150,
                           '--rate 25000 --pattern skew'),
+    'uniform300': _generator('uniform300', '300 MiB, 12,000 page writes/s all over', 300,
+                             '--rate 12000'),
     'idle': _generator('idle', 'next to nothing written', 1, '--rate 10'),
     'phased': _generator('phased', '120 MiB: 20,000 page writes/s for 4 s, then 500/s for 4 s', 120,
                          '--rate 20000 --burst-s 4 --quiet-s 4 --quiet-rate 500', cycle_s=8),
