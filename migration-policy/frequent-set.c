@@ -194,24 +194,14 @@ static void frequent_decide(void *state, const MigPolicySample *sample,
         s->withhold = frequent_withholds(s, sample, stable);
     }
     verdict->withhold = s->withhold;
-    if (!mig_patience_first_pass_over(&s->patience, sample)) {
-        verdict->reason = MIG_REASON_FIRST_ROUND;
-        verdict->next_sync_ns = sample->history
-                                ? mig_page_history_defaults.epoch_ns
-                                : MIG_POLICY_UNKNOWN;
-        return;
-    }
-    mig_patience_decide(&s->patience, sample,
-                        stable ? s->tunable[FREQUENT_PATIENCE] : -1,
-                        stable ? s->tunable[FREQUENT_PATIENCE_MIN] : -1,
-                        verdict);
-    if (verdict->action == MIG_ACTION_SWITCHOVER && stable) {
-        verdict->reason = MIG_REASON_HOT_SET_STABLE;
-    } else if (verdict->action == MIG_ACTION_CONTINUE && !stable &&
-               verdict->reason == MIG_REASON_WAITING_FOR_DIP) {
-        verdict->reason = s->epochs > 0 ? MIG_REASON_HOT_SET_CHANGING
-                                        : MIG_REASON_HISTORY_UNKNOWN;
-    }
+    mig_patience_decide(&s->patience, sample, &(MigPatienceView) {
+        .epochs = s->epochs,
+        .known = stable,
+        .percent = s->tunable[FREQUENT_PATIENCE],
+        .min_ms = s->tunable[FREQUENT_PATIENCE_MIN],
+        .known_reason = MIG_REASON_HOT_SET_STABLE,
+        .unknown_reason = MIG_REASON_HOT_SET_CHANGING,
+    }, verdict);
 }
 
 const MigPolicyOps mig_policy_frequent_set = {

@@ -192,24 +192,14 @@ static void pattern_decide(void *state, const MigPolicySample *sample,
         pattern_observe(s, sample);
     }
     verdict->workload = s->workload;
-    if (!mig_patience_first_pass_over(&s->patience, sample)) {
-        verdict->reason = MIG_REASON_FIRST_ROUND;
-        verdict->next_sync_ns = sample->history
-                                ? mig_page_history_defaults.epoch_ns
-                                : MIG_POLICY_UNKNOWN;
-        return;
-    }
-    mig_patience_decide(&s->patience, sample,
-                        s->steady ? s->tunable[PATTERN_PATIENCE] : -1,
-                        s->steady ? s->tunable[PATTERN_PATIENCE_MIN] : -1,
-                        verdict);
-    if (verdict->action == MIG_ACTION_SWITCHOVER && s->steady) {
-        verdict->reason = MIG_REASON_MEMORY_INTENSIVE;
-    } else if (verdict->action == MIG_ACTION_CONTINUE && !s->steady &&
-               verdict->reason == MIG_REASON_WAITING_FOR_DIP) {
-        verdict->reason = s->epochs > 0 ? MIG_REASON_PATTERN_CHANGING
-                                        : MIG_REASON_HISTORY_UNKNOWN;
-    }
+    mig_patience_decide(&s->patience, sample, &(MigPatienceView) {
+        .epochs = s->epochs,
+        .known = s->steady,
+        .percent = s->tunable[PATTERN_PATIENCE],
+        .min_ms = s->tunable[PATTERN_PATIENCE_MIN],
+        .known_reason = MIG_REASON_MEMORY_INTENSIVE,
+        .unknown_reason = MIG_REASON_PATTERN_CHANGING,
+    }, verdict);
 }
 
 const MigPolicyOps mig_policy_memory_pattern = {

@@ -22,20 +22,24 @@ typedef struct MigPatience {
 
 void mig_patience_init(MigPatience *p, const MigPolicySetup *setup);
 
-/*
- * Has everything been sent once?  True from the end of round 1 on; with
- * refreshes inside round 1, which keep adding to it, from when no more is left
- * to send than has become dirty anew.
- */
-bool mig_patience_first_pass_over(MigPatience *p,
-                                  const MigPolicySample *sample);
+/* What a policy makes of the page history, at one sample. */
+typedef struct MigPatienceView {
+    int64_t epochs;             /* that it has seen; 0: none yet */
+    bool known;                 /* waiting will not make the pause shorter */
+    /* Only when that is known, in place of stall's own. */
+    int64_t percent;            /* of the downtime at stake */
+    int64_t min_ms;             /* never less patient than this */
+    MigPolicyReason known_reason; /* to stop: because it is known */
+    MigPolicyReason unknown_reason; /* to wait: because it is not */
+} MigPatienceView;
 
 /*
- * stall's verdict on a sample after the first pass, with this patience in
- * percent of the downtime at stake.  Negative: stall's own.
+ * The verdict of a policy that watches the page history, at every sample.
+ * During the first pass over RAM it goes on, and asks for a refresh each
+ * epoch; from then on it is stall's, with the patience and reasons of view.
  */
 void mig_patience_decide(MigPatience *p, const MigPolicySample *sample,
-                         int64_t patience_percent, int64_t patience_min_ms,
+                         const MigPatienceView *view,
                          MigPolicyVerdict *verdict);
 
 #endif
