@@ -39,52 +39,23 @@ void mig_patience_init(MigPatience *p, const MigPolicySetup *setup)
     mig_policy_stall.init(p->stall, &inner);
 }
 
-/*
- * Has everything been sent once?  True from the end of round 1 on; with
- * refreshes inside round 1, which keep adding to it, from when no more is left
- * to send than has become dirty anew.
- */
-static bool patience_first_pass_over(MigPatience *p,
-                                     const MigPolicySample *sample)
-{
-    int64_t left_bytes = sample->pending_bytes - MAX(sample->withheld_bytes, 0);
-
-    if (sample->round > 0) {
-        p->first_pass_over = true;
-    } else if (sample->kind != MIG_SAMPLE_TICK && sample->pending_bytes >= 0 &&
-               sample->dirtied_pages > 0 &&
-               sample->dirtied_pages >= left_bytes / sample->page_bytes) {
-        p->first_pass_over = true;
-    }
-    return p->first_pass_over;
-}
-
-/* stall's verdict after the first pass, with the patience of view. */
+/* stall's verdict, with the patience of view. */
 static void patience_ask_stall(MigPatience *p, const MigPolicySample *sample,
                                const MigPatienceView *view,
                                MigPolicyVerdict *verdict)
 {
     const MigPolicyTunable *stall = mig_policy_stall.tunables;
-    MigPolicySample s = *sample;
 
-    s.round = MAX(s.round, 1);
     p->tunable[p->percent] = view->known ? view->percent
                                          : stall[p->percent].def;
     p->tunable[p->min_ms] = view->known ? view->min_ms : stall[p->min_ms].def;
-    mig_policy_stall.decide(p->stall, &s, verdict);
+    mig_policy_stall.decide(p->stall, sample, verdict);
 }
 
 void mig_patience_decide(MigPatience *p, const MigPolicySample *sample,
                          const MigPatienceView *view,
                          MigPolicyVerdict *verdict)
 {
-    if (!patience_first_pass_over(p, sample)) {
-        verdict->reason = MIG_REASON_FIRST_ROUND;
-        verdict->next_sync_ns = sample->history
-                                ? mig_page_history_defaults.epoch_ns
-                                : MIG_POLICY_UNKNOWN;
-        return;
-    }
     patience_ask_stall(p, sample, view, verdict);
     if (verdict->action == MIG_ACTION_SWITCHOVER && view->known) {
         verdict->reason = view->known_reason;

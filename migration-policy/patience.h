@@ -17,7 +17,6 @@ typedef struct MigPatience {
     uint64_t stall[MIG_PATIENCE_STATE_WORDS]; /* the state of stall */
     int64_t tunable[MIG_PATIENCE_TUNABLES]; /* of stall, in its order */
     size_t percent, min_ms;     /* indices of the two that are chosen */
-    bool first_pass_over;
 } MigPatience;
 
 void mig_patience_init(MigPatience *p, const MigPolicySetup *setup);
@@ -34,9 +33,8 @@ typedef struct MigPatienceView {
 } MigPatienceView;
 
 /*
- * The verdict of a policy that watches the page history, at every sample.
- * During the first pass over RAM it goes on, and asks for a refresh each
- * epoch; from then on it is stall's, with the patience and reasons of view.
+ * The verdict of a policy that watches the page history, at every sample: it
+ * is stall's, with the patience and reasons of view.
  */
 void mig_patience_decide(MigPatience *p, const MigPolicySample *sample,
                          const MigPatienceView *view,

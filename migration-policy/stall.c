@@ -19,18 +19,22 @@
  *               could carry in that time: -1 is a guest that writes nothing;
  *               steep is 25% either way, and a fall is two steep steps or more
  *
- *            round 1 over
+ *      first pass over
  *     FIRST ----------------> FALLING <-------------------+
  *                              |   |  waited > k * D      |  a new mark, or
  *       reversal, after a fall |   |  and no steep fall   |  a steep fall
- *       longer than k * D      |   v                      |
+ *       much longer than k * D |   v                      |
  *                              |  WAITING ----------------+
  *                              |   |
  *                              |   |  pending is at a dip
  *                              v   v
  *                              STOP
  *
- *   1. Once round 1 is over, ask for a refresh as often as the driver allows.
+ *   1. Ask for a refresh as often as the driver allows, during the first pass
+ *      over RAM, too: a page that was written before its turn is then found
+ *      clean again after it, and is not sent twice; and a guest that works in
+ *      bursts is known by when there is something to decide.  No stop before
+ *      the first pass is over.
  *   2. Pending below (100 - tolerance)% of the mark makes a new mark.
  *   3. While pending falls steeply, do not stop: each second of waiting saves
  *      a good part of a second of downtime.  Not so where the sync budget
@@ -40,12 +44,15 @@
  *      ski-rental argument); and where it has been better than now, it may get
  *      so again, which is worth more waiting.
  *   5. After that, stop at a dip: pending within tolerance of the least of the
- *      last 16 syncs.  The tolerance doubles with each further k * D(mark), so
- *      that dips that get rarer, or a working set that grows, do not keep it
- *      waiting for ever.
- *   6. A steep rise right after a steep fall is a guest that starts work
- *      again.  The next fall is not expected sooner than the last one took: if
- *      that is longer than k * D, stop at once, before the dip is gone.
+ *      last 16 syncs.  A steep step down may be the first of a fall: wait for
+ *      one more sync, once.  The tolerance doubles with each further
+ *      k * D(mark), so that dips that get rarer, or a working set that grows,
+ *      do not keep it waiting for ever.
+ *   6. A fall that breaks off from one sync to the next (the slope grows by
+ *      two steep shares or more) is a guest that starts work again; one that
+ *      levels out is none.  The next fall is not expected sooner than the last
+ *      one took: if that is much longer than k * D, stop at once, before the
+ *      dip is gone.
  *
  * Own work.  To wait for a value near the best seen once it no longer improves
  * is also what KubeVirt's VEP 248 does from outside QEMU.
@@ -60,6 +67,11 @@
 #define STALL_FALL_STEPS 2
 /* A fall is over when so many syncs in a row were not part of it. */
 #define STALL_FALL_SYNCS 3
+/*
+ * A fall is not expected again soon if it took so many times the patience:
+ * more than once, or the first hiccup that lasts as long would be one.
+ */
+#define STALL_FALL_WORTH 1.5
 /* Fewer syncs than this within its patience do not show how a fall ends. */
 #define STALL_FALL_SIGHT 4
 /* Syncs between the three points that the level is extrapolated from. */
@@ -77,9 +89,12 @@ typedef struct StallState {
     int64_t mark_ns;            /* elapsed */
     int64_t fall_from_ns;       /* of the latest steep fall */
     int64_t fall_to_ns;
+    double fall_slope;          /* of its last steep step */
     int fall_steps;             /* steep steps down in a row, until now */
     int fall_age;               /* syncs since the fall */
     bool waiting;
+    bool doubted;               /* a dip, for what may have been a fall */
+    bool first_pass_over;
 } StallState;
 
 enum {
@@ -214,7 +229,9 @@ static double stall_observe(StallState *s, const MigPolicySample *sample)
     if (s->fall_age >= STALL_FALL_SYNCS) {
         s->fall_from_ns = s->ring_ns[stall_ago(s, STALL_FALL_STEPS)];
     }
+    s->doubted = false;
     s->fall_to_ns = sample->elapsed_ns;
+    s->fall_slope = slope;
     s->fall_age = 0;
     return slope;
 }
@@ -229,16 +246,18 @@ static bool stall_wants_stop(StallState *s, const MigPolicySample *sample,
     double mark_patience_ns = stall_patience_ns(s, sample, s->mark_bytes);
     double step_ns = (double)s->ring_ns[s->ring_last] -
                      (double)s->ring_ns[stall_ago(s, 1)];
+    bool sees_falls = step_ns * STALL_FALL_SIGHT <= patience_ns;
     int64_t least_bytes, most_bytes;
 
     s->waiting = waited_ns >= patience_ns;
-    if (s->fall_age == 0 && step_ns * STALL_FALL_SIGHT <= patience_ns) {
+    if (s->fall_age == 0 && sees_falls) {
         s->waiting = false;
         return false;
     }
     if (s->fall_age < STALL_FALL_SYNCS &&
-        slope >= stall_share(s, STALL_STEEP) &&
-        (double)(s->fall_to_ns - s->fall_from_ns) >= patience_ns) {
+        slope - s->fall_slope >= 2 * stall_share(s, STALL_STEEP) &&
+        (double)(s->fall_to_ns - s->fall_from_ns) >=
+        STALL_FALL_WORTH * patience_ns) {
         return true;
     }
     if (!s->waiting) {
@@ -249,7 +268,15 @@ static bool stall_wants_stop(StallState *s, const MigPolicySample *sample,
         tolerance *= exp2(MIN(waited_ns / mark_patience_ns - 1, 100));
     }
     stall_extremes(s, &least_bytes, &most_bytes);
-    return sample->pending_bytes <= least_bytes * (1 + tolerance);
+    if (sample->pending_bytes > least_bytes * (1 + tolerance)) {
+        return false;
+    }
+    if (slope <= -stall_share(s, STALL_STEEP) && sees_falls && !s->doubted) {
+        /* The first step of a fall, or noise: the next sync will tell */
+        s->doubted = true;
+        return false;
+    }
+    return true;
 }
 
 /*
@@ -368,29 +395,51 @@ static void stall_forecast(const StallState *s, const MigPolicySample *sample,
     }
 }
 
+/*
+ * Has everything been sent once?  That is so when round 1 ends; with refreshes
+ * inside it, which keep adding to it, when no more is left to send than has
+ * become dirty anew.
+ */
+static bool stall_first_pass_over(StallState *s, const MigPolicySample *sample)
+{
+    int64_t left_bytes = sample->pending_bytes - MAX(sample->withheld_bytes, 0);
+
+    s->first_pass_over |= sample->round > 0 ||
+                          (sample->kind != MIG_SAMPLE_TICK &&
+                           sample->pending_bytes >= 0 &&
+                           sample->dirtied_pages > 0 &&
+                           sample->dirtied_pages >=
+                           left_bytes / sample->page_bytes);
+    return s->first_pass_over;
+}
+
 static void stall_decide(void *state, const MigPolicySample *sample,
                          MigPolicyVerdict *verdict)
 {
     StallState *s = state;
+    bool first = !stall_first_pass_over(s, sample);
+    double slope;
     bool stop;
 
-    if (sample->round <= 0) {
-        verdict->reason = MIG_REASON_FIRST_ROUND;
-        return;
-    }
     verdict->next_sync_ns = 0;
+    verdict->reason = first ? MIG_REASON_FIRST_ROUND
+                      : s->waiting ? MIG_REASON_WAITING_FOR_DIP
+                                   : MIG_REASON_PENDING_FALLING;
     if (sample->kind == MIG_SAMPLE_TICK || sample->pending_bytes < 0) {
-        verdict->reason = s->waiting ? MIG_REASON_WAITING_FOR_DIP
-                                     : MIG_REASON_PENDING_FALLING;
         return;
     }
     if (sample->bandwidth_bps <= 0) {
         /* No downtime can be told, and so no patience. */
-        verdict->reason = MIG_REASON_BANDWIDTH_UNKNOWN;
+        verdict->reason = first ? MIG_REASON_FIRST_ROUND
+                                : MIG_REASON_BANDWIDTH_UNKNOWN;
         return;
     }
 
-    stop = stall_wants_stop(s, sample, stall_observe(s, sample));
+    slope = stall_observe(s, sample);
+    if (first) {
+        return;
+    }
+    stop = stall_wants_stop(s, sample, slope);
     verdict->reason = s->waiting ? MIG_REASON_WAITING_FOR_DIP
                                  : MIG_REASON_PENDING_FALLING;
     stall_forecast(s, sample, verdict);

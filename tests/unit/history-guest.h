@@ -125,14 +125,6 @@ static inline void guest_check_without_history(const char *policy)
     g_assert_cmpint(v.reason, ==, MIG_REASON_DIP);
     mig_policy_free(p);
     mig_policy_free(stall);
-
-    /* Nor does it ask for refreshes in round 1 that nobody could use. */
-    p = test_new(policy, 0, NULL, NULL);
-    s = test_sample(MIG_SAMPLE_TICK, 0, SEC, TEST_RAM);
-    v = test_decide(p, s);
-    g_assert_cmpint(v.reason, ==, MIG_REASON_FIRST_ROUND);
-    g_assert_cmpint(v.next_sync_ns, ==, -1);
-    mig_policy_free(p);
 }
 
 #endif

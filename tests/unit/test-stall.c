@@ -25,7 +25,7 @@ static Guest guest_new(double pending_mib)
 
     g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
     g_assert_cmpint(v.reason, ==, MIG_REASON_FIRST_ROUND);
-    g_assert_cmpint(v.next_sync_ns, ==, -1);
+    g_assert_cmpint(v.next_sync_ns, ==, 0);
     g.s.kind = MIG_SAMPLE_ROUND;
     g.s.round = 1;
     g.s.elapsed_ns = 5 * SEC;
@@ -259,7 +259,84 @@ static void test_burst(void)
     guest_free(&g);
 }
 
-/* A long fall, and then a rise: the next chance is as far away as this was. */
+/* The first pass: it looks, but does not stop, and ends by round or volume. */
+static void test_first_pass(void)
+{
+    MigPolicy *p = test_new("stall", 0, NULL, NULL);
+    MigPolicySample s = test_sample(MIG_SAMPLE_REFRESH, 0, SEC, 40 * MIB);
+    MigPolicyVerdict v;
+    int i;
+
+    s.dirtied_pages = 40 * MIB / PAGE - 1;
+    for (i = 0; i < 100; i++) {
+        v = test_decide(p, s);
+        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+        g_assert_cmpint(v.reason, ==, MIG_REASON_FIRST_ROUND);
+        g_assert_cmpint(v.next_sync_ns, ==, 100 * MS);
+        s.elapsed_ns += 100 * MS;
+        s.now_ns += 100 * MS;
+    }
+    /* As much was dirtied anew as is left: all was sent once. */
+    s.dirtied_pages++;
+    v = test_decide(p, s);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_SWITCHOVER);
+    g_assert_cmpint(v.reason, ==, MIG_REASON_DIP);
+    mig_policy_free(p);
+
+    /* The fall of a guest that went quiet in the first pass counts. */
+    p = test_new("stall", 0, NULL, NULL);
+    for (i = 0; i < 20; i++) {
+        s = test_sample(MIG_SAMPLE_REFRESH, 0, SEC + i * 100 * MS,
+                        (160 - 6 * i) * MIB);
+        g_assert_cmpint(test_decide(p, s).action, ==, MIG_ACTION_CONTINUE);
+    }
+    s = test_sample(MIG_SAMPLE_ROUND, 1, 3 * SEC, 40 * MIB);
+    v = test_decide(p, s);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+    /* 40 MiB are not worth waiting for as long as it fell. */
+    s = test_sample(MIG_SAMPLE_REFRESH, 1, 3100 * MS, 40 * MIB);
+    v = test_decide(p, s);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_SWITCHOVER);
+    mig_policy_free(p);
+}
+
+/* The crest is over, patience too: what falls now may fall on. */
+static void test_fall_begins(void)
+{
+    Guest g = guest_new(30);
+    double mib;
+    int i;
+
+    for (mib = 36; mib < 100; mib += 6) {
+        guest_goes_on(&g, mib);
+    }
+    /* 100 MiB, after 30, are worth a wait of 5.3 s. */
+    for (i = 0; i < 40; i++) {
+        guest_goes_on(&g, 100);
+    }
+    /* 94 only of 4.9, and it is the least of late: but it may be a fall. */
+    for (mib = 94; mib > 24; mib -= 6) {
+        guest_goes_on(&g, mib);
+    }
+    guest_free(&g);
+
+    /* It was none. */
+    g = guest_new(30);
+    for (mib = 36; mib < 100; mib += 6) {
+        guest_goes_on(&g, mib);
+    }
+    for (i = 0; i < 40; i++) {
+        guest_goes_on(&g, 100);
+    }
+    guest_goes_on(&g, 94);
+    guest_stops(&g, 94);
+    guest_free(&g);
+}
+
+/*
+ * A long fall that breaks off: the next chance is as far away as this was,
+ * whether pending rises then or is level.
+ */
 static void test_reversal(void)
 {
     Guest g = guest_new(120);
@@ -268,8 +345,20 @@ static void test_reversal(void)
     for (mib = 114; mib >= 30; mib -= 6) {
         guest_goes_on(&g, mib);
     }
-    /* Fallen for 1.5 s; 33 MiB are worth a wait of 1.03 s. */
-    guest_stops(&g, 33);
+    /* Fallen for 1.5 s; 31 MiB are worth a wait of 1 s, or a little more. */
+    guest_stops(&g, 30.5);
+    guest_free(&g);
+
+    /* It levels out: each step falls by a third of what was left to fall. */
+    g = guest_new(130);
+    for (mib = 124; mib >= 40; mib -= 6) {
+        guest_goes_on(&g, mib);
+    }
+    guest_goes_on(&g, 36);
+    guest_goes_on(&g, 33.5);
+    guest_goes_on(&g, 32);
+    guest_goes_on(&g, 31);
+    guest_goes_on(&g, 30.5);
     guest_free(&g);
 
     /* The same rise after a fall of 0.9 s: not yet. */
@@ -277,17 +366,6 @@ static void test_reversal(void)
     for (mib = 78; mib >= 30; mib -= 6) {
         guest_goes_on(&g, mib);
     }
-    guest_goes_on(&g, 33);
-    guest_free(&g);
-
-    /* Long ago is no reversal: it levelled out first. */
-    g = guest_new(120);
-    for (mib = 114; mib >= 30; mib -= 6) {
-        guest_goes_on(&g, mib);
-    }
-    guest_goes_on(&g, 30);
-    guest_goes_on(&g, 30);
-    guest_goes_on(&g, 30);
     guest_goes_on(&g, 33);
     guest_free(&g);
 }
@@ -563,6 +641,8 @@ int main(int argc, char **argv)
     g_test_add_func("/stall/noise", test_noise);
     g_test_add_func("/stall/fall", test_fall);
     g_test_add_func("/stall/burst", test_burst);
+    g_test_add_func("/stall/first-pass", test_first_pass);
+    g_test_add_func("/stall/fall-begins", test_fall_begins);
     g_test_add_func("/stall/reversal", test_reversal);
     g_test_add_func("/stall/drift-up", test_drift_up);
     g_test_add_func("/stall/drift-down", test_drift_down);
