@@ -87,16 +87,28 @@ void sim_json_text(GString *to, const char *text)
     g_string_append_c(to, '"');
 }
 
-/* Unknown is null. */
-static void json_number(GString *to, const char *name, int64_t value)
+typedef struct Number {
+    const char *name;
+    int64_t value;
+} Number;
+
+/* Members of an object, with commas between them; unknown is null. */
+static void json_numbers(GString *to, const Number *number)
 {
-    g_string_append_printf(to, "\"%s\": ", name);
-    if (value < 0) {
-        g_string_append(to, "null");
-    } else {
-        g_string_append_printf(to, "%" PRId64, value);
+    const char *comma = "";
+
+    for (; number->name; number++, comma = ", ") {
+        g_string_append_printf(to, "%s\"%s\": ", comma, number->name);
+        if (number->value < 0) {
+            g_string_append(to, "null");
+        } else {
+            g_string_append_printf(to, "%" PRId64, number->value);
+        }
     }
 }
+
+#define JSON_NUMBERS(to, ...) \
+    json_numbers(to, (const Number[]) { __VA_ARGS__, { NULL, 0 } })
 
 void sim_json_event(void *opaque, const SimEvent *e)
 {
@@ -105,29 +117,26 @@ void sim_json_event(void *opaque, const SimEvent *e)
 
     g_string_append_printf(to, "%s\n  {\"event\": \"%s\", ",
                            to->len ? "," : "", event_name(e->kind));
-    json_number(to, "time_ms", msec(e->time_ns));
+    JSON_NUMBERS(to, { "time_ms", msec(e->time_ns) });
     if (e->text) {
         g_string_append(to, ", \"text\": ");
         sim_json_text(to, e->text);
     } else {
         g_string_append(to, ", ");
-        json_number(to, "round", e->round);
-        g_string_append(to, ", ");
-        json_number(to, "pending_bytes", e->pending_bytes);
-        g_string_append(to, ", ");
-        json_number(to, "sent_bytes", e->sent_bytes);
-        g_string_append(to, ", ");
-        json_number(to, "dirtied_pages", e->dirtied_pages);
-        g_string_append(to, ", ");
-        json_number(to, "bandwidth_bps", e->bandwidth_bps);
+        JSON_NUMBERS(to,
+                     { "round", e->round },
+                     { "pending_bytes", e->pending_bytes },
+                     { "sent_bytes", e->sent_bytes },
+                     { "dirtied_pages", e->dirtied_pages },
+                     { "bandwidth_bps", e->bandwidth_bps });
         g_string_append_printf(
             to, ", \"action\": \"%s\", \"reason\": \"%s\", "
             "\"outlook\": \"%s\", ", mig_policy_action_name(v->action),
             mig_policy_reason_name(v->reason),
             mig_policy_outlook_name(v->outlook));
-        json_number(to, "downtime_now_ms", msec(v->forecast.downtime_now_ns));
-        g_string_append(to, ", ");
-        json_number(to, "downtime_ms", msec(v->forecast.downtime_ns));
+        JSON_NUMBERS(to,
+                     { "downtime_now_ms", msec(v->forecast.downtime_now_ns) },
+                     { "downtime_ms", msec(v->forecast.downtime_ns) });
     }
     g_string_append_c(to, '}');
 }
@@ -135,31 +144,20 @@ void sim_json_event(void *opaque, const SimEvent *e)
 void sim_json_result(GString *to, const SimResult *r)
 {
     g_string_append_printf(to, "\"end\": \"%s\", ", sim_end_name(r->end));
-    json_number(to, "total_ms", msec(r->total_ns));
-    g_string_append(to, ", ");
-    json_number(to, "downtime_ms", msec(r->downtime_ns));
-    g_string_append(to, ", ");
-    json_number(to, "handed_over_ms", msec(r->handed_over_ns));
-    g_string_append(to, ", ");
-    json_number(to, "downtime_forecast_ms", msec(r->forecast_ns));
-    g_string_append(to, ", ");
-    json_number(to, "sent_bytes", r->sent_bytes);
-    g_string_append(to, ", ");
-    json_number(to, "pages", r->pages);
-    g_string_append(to, ", ");
-    json_number(to, "zero_pages", r->zero_pages);
-    g_string_append(to, ", ");
-    json_number(to, "rounds", r->rounds);
-    g_string_append(to, ", ");
-    json_number(to, "refreshes", r->refreshes);
-    g_string_append(to, ", ");
-    json_number(to, "refresh_spent_us", r->refresh_spent_ns / 1000);
-    g_string_append(to, ", ");
-    json_number(to, "guest_work_pct", r->guest_work_pct);
-    g_string_append(to, ", ");
-    json_number(to, "page_writes", r->writes);
-    g_string_append(to, ", ");
-    json_number(to, "trace_loops", r->trace_loops);
+    JSON_NUMBERS(to,
+                 { "total_ms", msec(r->total_ns) },
+                 { "downtime_ms", msec(r->downtime_ns) },
+                 { "handed_over_ms", msec(r->handed_over_ns) },
+                 { "downtime_forecast_ms", msec(r->forecast_ns) },
+                 { "sent_bytes", r->sent_bytes },
+                 { "pages", r->pages },
+                 { "zero_pages", r->zero_pages },
+                 { "rounds", r->rounds },
+                 { "refreshes", r->refreshes },
+                 { "refresh_spent_us", r->refresh_spent_ns / 1000 },
+                 { "guest_work_pct", r->guest_work_pct },
+                 { "page_writes", r->writes },
+                 { "trace_loops", r->trace_loops });
     g_string_append_printf(to, ", \"reason\": \"%s\"",
                            mig_policy_reason_name(r->reason));
 }
@@ -172,15 +170,14 @@ void sim_json_case(GString *to, const SimCase *c)
     sim_json_text(to, c->what);
     g_string_append(to, ", ");
     if (c->trace) {
-        json_number(to, "trace_ms", msec(c->trace->duration_ns));
-        g_string_append(to, ", ");
-        json_number(to, "phase_ms", msec(c->phase_ns));
-        g_string_append(to, ", ");
-        json_number(to, "ram_bytes", c->trace->pages * c->trace->page_bytes);
+        JSON_NUMBERS(to,
+                     { "trace_ms", msec(c->trace->duration_ns) },
+                     { "phase_ms", msec(c->phase_ns) },
+                     { "ram_bytes", c->trace->pages * c->trace->page_bytes });
     } else {
-        json_number(to, "ram_bytes", c->ram_bytes);
-        g_string_append(to, ", ");
-        json_number(to, "zero_pct", c->zero_pct);
+        JSON_NUMBERS(to,
+                     { "ram_bytes", c->ram_bytes },
+                     { "zero_pct", c->zero_pct });
     }
 }
 
@@ -193,19 +190,14 @@ void sim_json_config(GString *to, const SimConfig *c)
                            c->controller ? "\"" : "",
                            c->controller ? c->controller : "null",
                            c->controller ? "\"" : "");
-    json_number(to, "downtime_limit_ms", msec(c->downtime_limit_ns));
-    g_string_append(to, ", ");
-    json_number(to, "downtime_ceiling_ms", msec(c->downtime_ceiling_ns));
-    g_string_append(to, ", ");
-    json_number(to, "link_bps", c->link.bps);
-    g_string_append(to, ", ");
-    json_number(to, "link_buffer_bytes", c->link.buffer_bytes);
-    g_string_append(to, ", ");
-    json_number(to, "link_shared_pct", c->link.share_pct);
-    g_string_append(to, ", ");
-    json_number(to, "completion_ms", msec(c->costs.completion_ns));
-    g_string_append(to, ", ");
-    json_number(to, "time_limit_ms", msec(c->time_limit_ns));
+    JSON_NUMBERS(to,
+                 { "downtime_limit_ms", msec(c->downtime_limit_ns) },
+                 { "downtime_ceiling_ms", msec(c->downtime_ceiling_ns) },
+                 { "link_bps", c->link.bps },
+                 { "link_buffer_bytes", c->link.buffer_bytes },
+                 { "link_shared_pct", c->link.share_pct },
+                 { "completion_ms", msec(c->costs.completion_ns) },
+                 { "time_limit_ms", msec(c->time_limit_ns) });
     g_string_append(to, ", \"tunables\": {");
     for (i = 0; i < c->n_tunables; i++) {
         g_string_append_printf(to, "%s\"%s\": %" PRId64, i ? ", " : "",
