@@ -63,3 +63,18 @@ class Console:
 
     def close(self):
         self.socket.close()
+
+
+class HasConsole:
+    """What every guest does through its Console; there is none before it is launched."""
+
+    console = None
+
+    def run(self, command, timeout_s=30):
+        return self.console.run(command, timeout_s)
+
+    def must_run(self, command, timeout_s=30):
+        status, output = self.run(command, timeout_s)
+        if status:
+            raise LabError(f"'{command}' failed in the guest: {output or status}")
+        return output

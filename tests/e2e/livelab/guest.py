@@ -3,7 +3,7 @@
 import os
 
 from . import paths, probe, processes
-from .console import Console
+from .console import Console, HasConsole
 from .errors import LabError
 
 # A TSC that Linux need not verify, no waiting for devices that are not there.
@@ -13,7 +13,7 @@ BOOT_TIMEOUT_S = 120
 HINT_PORT = 'org.qemu.migration-hint.0'
 
 
-class Guest:
+class Guest(HasConsole):
     """A running QEMU: as source it boots, as destination it waits."""
 
     def __init__(self, binary, name, directory, accel='tcg', ram_mib=512,
@@ -21,7 +21,6 @@ class Guest:
         """@hints: a port for guest hints with this character device, or what hint_backend() gives."""
         self.name = name
         self.directory = directory
-        self.console = None
         kernel, initramfs = paths.guest_files()
         arguments = [
             '-nodefaults', '-no-user-config', '-machine', f'pc,accel={accel}',
@@ -65,15 +64,6 @@ class Guest:
 
     def qmp(self, command, **arguments):
         return self.machine.cmd(command, **arguments)
-
-    def run(self, command, timeout_s=30):
-        return self.console.run(command, timeout_s)
-
-    def must_run(self, command, timeout_s=30):
-        status, output = self.run(command, timeout_s)
-        if status:
-            raise LabError(f"'{command}' failed in the guest: {output or status}")
-        return output
 
     def is_running(self):
         return (self.machine.is_running()

@@ -3,7 +3,7 @@
 import json
 
 from . import paths
-from .console import Console
+from .console import Console, HasConsole
 from .errors import LabError
 from .guest import BOOT_TIMEOUT_S, KERNEL_ARGUMENTS
 from .virsh_host import EMULATOR, LAB
@@ -42,12 +42,11 @@ DOMAIN = '''\
 '''
 
 
-class VirshGuest:
+class VirshGuest(HasConsole):
     """Persistent on the host where it is made, and only there."""
 
     def __init__(self, host, accel='tcg', ram_mib=256, name='busy'):
         self.name, self.home, self.host = name, host, host
-        self.console = None
         kernel, initramfs = paths.guest_files()
         xml = host.outside(f'{LAB}/domain.xml')
         xml.write_text(DOMAIN.format(
@@ -70,15 +69,6 @@ class VirshGuest:
             self.console.close()
         self.host = host
         self.console = Console(self.socket_path('console'), host.name)
-
-    def run(self, command, timeout_s=30):
-        return self.console.run(command, timeout_s)
-
-    def must_run(self, command, timeout_s=30):
-        status, output = self.run(command, timeout_s)
-        if status:
-            raise LabError(f"'{command}' failed in the guest: {output or status}")
-        return output
 
     def state(self, host=None):
         """What libvirt says of it on @host: 'running', 'shut off', 'none', ..."""
