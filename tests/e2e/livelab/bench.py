@@ -9,13 +9,12 @@ import fcntl
 import functools
 import hashlib
 import json
-import sys
 import time
 from pathlib import Path
 
 from . import (accel, benchsmoke, configs, controllers, experiment, host, link, matrix, paths, probe,
                processes, report, results, summary, workloads)
-from .errors import LabError
+from .errors import LabError, run_program
 from .progress import BenchProgress, duration
 
 DEFAULT_CONFIGS = 'stock-2000,stall'
@@ -288,9 +287,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except LabError as problem:
-        sys.exit(f'bench: {problem}')
-    except KeyboardInterrupt:
-        sys.exit('\nbench: interrupted; what is finished is kept, start again to go on')
+    run_program(main, 'bench', '\nbench: interrupted; what is finished is kept, start again to go on')

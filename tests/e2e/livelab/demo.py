@@ -2,11 +2,10 @@
 """The demonstration behind scripts/demo: one busy guest, several policies."""
 import argparse
 import os
-import sys
 
 from . import (accel, configs, experiment, host, paths, processes, report, results, virsh_demo,
                workloads)
-from .errors import LabError
+from .errors import LabError, run_program
 
 DEFAULT_CONFIGS = ['stock', 'auto-converge', 'predict', 'stall']
 ALL_CONFIGS = ['stock', 'stock-2000', 'auto-converge', 'xbzrle', 'multifd',
@@ -155,9 +154,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except LabError as problem:
-        sys.exit(f'demo: {problem}')
-    except KeyboardInterrupt:
-        sys.exit('\ndemo: interrupted; everything is cleaned up')
+    run_program(main, 'demo', '\ndemo: interrupted; everything is cleaned up')

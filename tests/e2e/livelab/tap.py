@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Test results as TAP: one line a test, a skip says why and is no pass."""
+import sys
 import time
 import traceback
 
@@ -47,3 +48,15 @@ class Tap:
     def _comment(text):
         for line in text.strip().splitlines():
             print(f'# {line}', flush=True)
+
+
+def run_program(main):
+    """Run @main as the whole program, and exit as it says; what ends it early is told as TAP has it."""
+    try:
+        sys.exit(main())
+    except LabError as problem:
+        print(f'Bail out! {problem}')
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print('Bail out! interrupted')
+        sys.exit(130)

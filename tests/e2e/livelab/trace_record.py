@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from . import accel, paths, processes, workloads
-from .errors import LabError
+from .errors import LabError, run_program
 from .guest import Guest
 
 COMMAND = 'dirty-trace-start'
@@ -117,11 +117,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except LabError as problem:
-        sys.exit(f'record-trace: {problem}')
-    except OSError as error:
-        sys.exit(f'record-trace: {error.filename or "write"}: {error.strerror}')
-    except KeyboardInterrupt:
-        sys.exit('record-trace: interrupted, nothing was kept')
+    run_program(main, 'record-trace', 'record-trace: interrupted, nothing was kept', files=True)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import configs, paths, processes, results, simcase, tables, workloads
-from .errors import LabError
+from .errors import LabError, run_program
 from .stats import quantile
 
 SCHEMA = 'validation/1'
@@ -188,11 +188,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except LabError as problem:
-        sys.exit(f'validate: {problem}')
-    except OSError as error:
-        sys.exit(f'validate: {error.filename or "write"}: {error.strerror}')
-    except KeyboardInterrupt:
-        sys.exit('validate: interrupted, nothing was written')
+    run_program(main, 'validate', 'validate: interrupted, nothing was written', files=True)
