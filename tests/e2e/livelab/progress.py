@@ -16,16 +16,15 @@ def duration(seconds):
     return f'{minutes} min' if seconds >= 90 else f'{seconds:.0f} s'
 
 
-class BenchProgress:
+class BenchProgress(report.Progress):
     """The bar, and what the run does; elsewhere than on a terminal nothing but
     the line that the caller prints when it is through."""
 
     def __init__(self, done, total, left_s, title, stream=sys.stdout):
-        self.title = f'[{done + 1}/{total}] {title}'
+        super().__init__(f'[{done + 1}/{total}] {title}', stream)
         self.left_s, self.began_s = left_s, time.monotonic()
         filled = BAR * done // total
         self.bar = '#' * filled + '-' * (BAR - filled)
-        self.stream, self.live = stream, stream.isatty()
 
     def __call__(self, stage, sample):
         if not self.live:
@@ -34,8 +33,3 @@ class BenchProgress:
         text = report.STAGES.get(stage) or report.describe_sample(sample)
         self.stream.write(f'\r\033[K{self.bar} {self.title}, {duration(left_s)} left: {text}')
         self.stream.flush()
-
-    def end(self):
-        if self.live:
-            self.stream.write('\r\033[K')
-            self.stream.flush()
