@@ -15,8 +15,8 @@
  *   stable      epochs in a row in which n_i changed by no more than eps, and
  *               at least theta of B_i was in F_i
  *
- *   1. During the first pass over RAM ask for a refresh each epoch, so that F
- *      is known early; then as often as the driver allows.
+ *   1. Ask for a refresh as often as the driver allows, during the first pass
+ *      over RAM, too, so that F is known early.
  *   2. Hold F back from the second epoch on: its pages wait for the stop, and
  *      count as pending.  (frequent-set-withhold 0 sends them: the rule alone.)
  *   3. Let F go until the next sync where next to nothing else is left to send

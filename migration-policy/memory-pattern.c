@@ -15,8 +15,8 @@
  *   rate        n_i pages an epoch, as a share of what the link carries
  *   similar     epochs in a row with cosine >= theta
  *
- *   1. During the first pass over RAM ask for a refresh each epoch, so that the
- *      pattern is known by its end; then as often as the driver allows.
+ *   1. Ask for a refresh as often as the driver allows, during the first pass
+ *      over RAM, too, so that the pattern is known by its end.
  *   2. At the end of each epoch: similar is counted up, or starts anew.  The
  *      pattern is steady once similar has reached K and n_i is not shrinking
  *      (no more than by the tolerance).

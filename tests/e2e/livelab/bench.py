@@ -31,7 +31,7 @@ def parse_arguments():
         epilog='Then: scripts/bench --keep packs the runs into tests/results, scripts/report makes a page\n'
                'with plots of them.  docs/benchmark-method.md tells how it is measured.')
     parser.add_argument('--workloads', default='hot60', metavar='LIST',
-                        help='comma-separated, or all (default hot60)')
+                        help='comma-separated, or all (default hot60; hot60-RATE: at another rate)')
     parser.add_argument('--configs', default=DEFAULT_CONFIGS, metavar='LIST',
                         help='comma-separated; BASE[+CAPABILITY][+PARAMETER=VALUE]..., and the groups '
                              'baselines, controllers, policies, all; ratios are against the first '

@@ -51,9 +51,23 @@ def of_workload(name, runs):
     return made
 
 
-def of_all(measured, validation, demo):
+def of_policies(runs, names):
+    """What remains, under each of these policies that the runs have; each with the baseline's."""
+    made = []
+    for name in names:
+        mine = [r for r in runs if r['config'] in (name, 'stock-2000')]
+        if any(r['config'] == name and r.get('samples') for r in mine):
+            made.append(Figure(f'policy-{name}', f'{name}: {REMAINING[0]}', 'Dots: rounds; cross: the guest is stopped.', mine,
+                               plots.journey))
+    return made
+
+
+def of_all(measured, validation, demo, order=()):
     """Those over all workloads."""
     made = []
+    if order:
+        made.append(Figure('order-rates', 'Downtime in the order of the page history, by write rate',
+                           'Diamonds: medians; dots: pairs of runs. Below 1 is less.', list(order), plots.order_rates))
     runs = [r for rs in measured.values() for r in rs]
     if any((r.get('convergence') or {}).get('decision') for r in runs):
         made.append(Figure('forecast', 'Forecast against measured downtime', 'Filled: what was forecast at the decision; '

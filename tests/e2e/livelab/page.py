@@ -14,6 +14,9 @@ from .errors import LabError
 PLOTS = paths.REPO / 'docs' / 'plots'
 # Workloads whose figures the docs show.
 IN_DOCS = ('hot60', 'burst200', 'phased-tags')
+# Each of these has a page with a run in it, of this workload.
+POLICIES = ('classic', 'predict', 'stall', 'frequent-set', 'memory-pattern')
+POLICIES_ON = 'hot60'
 RATIOS = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
 STYLE = '''
 :root { --ink: #24292f; --paper: #fff; --line: #d0d7de; --soft: #f6f8fa; --link: #0969da }
@@ -53,9 +56,10 @@ def parse_arguments():
 def doc_figures():
     measured = tables.measured()
     made = [f for name in IN_DOCS if name in measured for f in figures.of_workload(name, measured[name])]
+    made += figures.of_policies(measured.get(POLICIES_ON, []), POLICIES)
     path = tables.RESULTS / 'demo.json'
     demo = results.load_demo(path)[1] if path.exists() else None
-    return made + figures.of_all(measured, tables.validation_points(), demo)
+    return made + figures.of_all(measured, tables.validation_points(), demo, tables.order_rates())
 
 
 def write_docs():

@@ -3,7 +3,7 @@
 import math
 import re
 
-from . import summary, svg
+from . import stats, summary, svg
 
 MIB = 1 << 20
 # By kind: QEMU's own ways grey and brown, outside controllers orange, ours the rest.
@@ -115,6 +115,28 @@ def remaining(runs):
         log_axis(ax.yaxis)
     figure.supxlabel('s since the migration began', fontsize=10)
     figure.supylabel('MiB remaining', fontsize=10)
+    return figure
+
+
+def journey(runs):
+    """One policy's runs, the first of them with its moments; behind it stock with a raised limit, where there is one."""
+    series = with_series(runs)
+    pale = series.pop('stock-2000', [])
+    (name, mine), = series.items()
+    figure = new_figure(7.6, 3.3)
+    ax = figure.subplots()
+    for i, run in enumerate(pale[:1] + mine):
+        ours = run['config'] == name
+        main = run is mine[0]
+        label = (name if main else 'its other runs' if run is mine[-1] else None) if ours else 'limit 2000 ms'
+        ax.plot(*curve(run), color=colour(name, series) if ours else svg.MUTED, label=label, zorder=3 if main else 1,
+                alpha=1 if main else 0.45, linewidth=1.9 if main else 1)
+    draw_moments(ax, mine[0], colour(name, series))
+    ax.set_yscale('log')
+    log_axis(ax.yaxis)
+    ax.set_xlabel('s since the migration began')
+    ax.set_ylabel('MiB remaining')
+    ax.legend(loc='upper right')
     return figure
 
 
@@ -233,6 +255,26 @@ def forecasts(runs):
     ax.set_xlabel('measured downtime, ms')
     ax.set_ylabel('forecast, ms (open: 2 s before the decision)')
     ax.legend(loc='upper left', bbox_to_anchor=(1.01, 1))
+    return figure
+
+
+def order_rates(points):
+    """Downtime in the order of the page history, of that in address order, by the hot set's write rate."""
+    if not points:
+        return None
+    figure = new_figure(6.4, 3.5)
+    ax = figure.subplots()
+    for rate, ratios in points:
+        ax.plot([rate] * len(ratios), ratios, linestyle='', marker='o', markersize=4, color=OTHERS[0], alpha=0.4,
+                markeredgewidth=0)
+    ax.plot([rate for rate, _ in points], [stats.quantile(ratios, 0.5) for _, ratios in points], marker='D', markersize=6,
+            color=OTHERS[0], markeredgecolor=svg.INK, markeredgewidth=0.6, linewidth=1.4)
+    ax.axhline(1, color=svg.MUTED, linewidth=1)
+    ax.set_xlim(left=0)
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_formatter(lambda v, _: f'{v:,.0f}')
+    ax.set_xlabel('page writes/s, to 60 MiB')
+    ax.set_ylabel("downtime, of address order's")
     return figure
 
 

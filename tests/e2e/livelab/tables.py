@@ -3,7 +3,8 @@
 
 A table stands between the markers <!-- table:NAME --> and <!-- /table -->.
 A table whose JSON is not there is left as it is.  bench-WORKLOAD has all
-configurations that were measured with a workload; sim-NAME what the simulator
+configurations that were measured with a workload, policy-NAME a policy on all
+workloads that it was measured with; sim-NAME what the simulator
 wrote to sim-NAME.json: {"tables": [{"title", "headings", "rows"}]}, brief-NAME
 only the first of them.
 """
@@ -23,6 +24,9 @@ RESULTS = ROOT / 'tests' / 'results'
 PAIRED = ('hot60', 'burst200')
 BASELINE = 'stock-2000'
 HINTED = 'phased-tags'
+ORDERED = ('idle', 'uniform300', 'sweep150', 'hot60')
+ORDER_BASE = 'threshold+downtime-limit=2000'
+AGAINST = ('total_ms', 'downtime_ms', 'sent_bytes')
 FIGURES = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes')
 MATRIX = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes', 'guest_speed', 'cpu_ms')
 OF_SOME = ('program_speed', 'held_ms')      # shown where there are any
@@ -96,11 +100,54 @@ def stall_pairs():
 
 def hint_pairs():
     """The same policy without and with hints; the longest hold."""
-    text = pairs([HINTED], 'stall', 'stall+guest-hints', ['without hints, median', 'with hints, median'],
+    text = pairs([HINTED], 'predict', 'predict+guest-hints', ['without hints, median', 'with hints, median'],
                  (*FIGURES, 'program_speed'))
     held = [v for v in (summary.value(r, 'held_ms') for r in measured().get(HINTED, [])) if v is not None]
     return text and text + (f"\n\nThe guest held a migration for {report.milliseconds(quantile(held, 0.5))} in the median, "
                             f"{report.milliseconds(max(held))} at most." if held else '')
+
+
+def order_pairs():
+    """Address order and the order of the page history, under the same rule."""
+    return pairs(ORDERED, ORDER_BASE, ORDER_BASE + '+page-history', ['address order, median', 'by history, median'],
+                 ('sent_bytes', 'total_ms', 'downtime_ms'))
+
+
+def order_rates():
+    """[(page writes/s, [downtime by history / in address order, of each round])], by rate."""
+    found = []
+    for name, runs in measured().items():
+        rate = re.fullmatch(r'(\d[\d,]*) MiB hot, (\d[\d,]*) page writes/s', runs[0]['workload_is'])
+        sides = [{r['run']: r['downtime_ms'] for r in runs if r['config'] == config and r['success']}
+                 for config in (ORDER_BASE, ORDER_BASE + '+page-history')]
+        both = sorted(sides[0].keys() & sides[1].keys())
+        if rate and name.startswith('hot60') and both:
+            found.append((int(rate[2].replace(',', '')), [round(sides[1][k] / sides[0][k], 4) for k in both]))
+    return sorted(found)
+
+
+def policy(name):
+    """A policy on every guest that it was measured with, against stock at the ceiling and a limit that doubles."""
+    rows = []
+    for runs in measured().values():
+        mine = [r for r in runs if r['config'] == name]
+        if not mine:
+            continue
+        done = [r for r in mine if r['success']]
+        row = [runs[0]['workload_is'], f'{len(done)} of {len(mine)}',
+               report.seconds(quantile([r['total_ms'] for r in done], 0.5)) if done else '-',
+               f"{report.milliseconds(quantile([r['downtime_ms'] for r in done], 0.5))} ("
+               f"{report.milliseconds(max(r['downtime_ms'] for r in done))})" if done else '-']
+        for against in (BASELINE, 'doubling'):
+            entry = summary.summarize(runs, against)[name] if any(r['config'] == against for r in runs) else {}
+            row += [f"{r['median']:.2f}" if (r := entry.get(f'{figure}_ratio')) else '-' for figure in AGAINST]
+        rows.append(row)
+    if not rows:
+        return None
+    headings = ['guest', 'completed', 'total', 'downtime (longest)',
+                *(f'{what}: {figure}' for what in ('limit 2000', 'doubling') for figure in ('total', 'downtime', 'sent'))]
+    return markdown(headings, rows) + ('\n\nMedians. Behind the colon: the ratio to stock QEMU within the same round, with a limit of '
+                                       '2000 ms, and with one that is doubled from 300 ms every 5 s until it ends.')
 
 
 def bench(workload):
@@ -230,19 +277,21 @@ def simulated(name, brief=False):
                        for t in data['tables'])
 
 
-TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
+TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'order-pairs': order_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
 
 
 def make(name):
     """A table's Markdown, or None where its JSON is not there."""
     if name.startswith('bench-'):
         return bench(name[len('bench-'):])
+    if name.startswith('policy-'):
+        return policy(name[len('policy-'):])
     if name.startswith('sim-'):
         return simulated(name)
     if name.startswith('brief-'):
         return simulated(f"sim-{name[len('brief-'):]}", brief=True)
     if name not in TABLES:
-        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)}, bench-WORKLOAD, sim-NAME and brief-NAME")
+        raise LabError(f"no table '{name}'; there are: {', '.join(TABLES)}, bench-WORKLOAD, policy-NAME, sim-NAME and brief-NAME")
     return TABLES[name]()
 
 

@@ -5,6 +5,7 @@ Sizes are for a guest of 512 MiB; a larger guest gets a larger cold set, so
 that about two thirds of its RAM, kernel included, are worth sending.
 """
 import functools
+import re
 
 from . import workload_programs, workload_stress
 from .errors import LabError
@@ -45,6 +46,9 @@ SHORT = {'hot': 'hot60', 'burst': 'burst200', 'sweep': 'sweep150', 'skew': 'skew
 
 def create(name):
     name = SHORT.get(name, name)
+    rate = re.fullmatch(r'hot60-(\d+)', name)
+    if rate:
+        return GeneratorLoad(name, f'60 MiB hot, {int(rate[1]):,} page writes/s', 60, f'--rate {rate[1]}')
     if name not in ALL:
         raise LabError(f"no workload '{name}'; there are: {', '.join([*ALL, *SHORT])}")
     return ALL[name]()
