@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from . import figures, paths, report, results, summary, svg, tables
-from .errors import LabError
+from .errors import LabError, run_program
 
 PLOTS = paths.REPO / 'docs' / 'plots'
 # Workloads whose figures the docs show.
@@ -209,7 +209,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except LabError as problem:
-        sys.exit(f'report: {problem}')
+    run_program(main, 'report', 'report: interrupted')

@@ -13,10 +13,9 @@ import functools
 import json
 import re
 import sys
-from pathlib import Path
 
 from . import paths, report, results, summary
-from .errors import LabError
+from .errors import LabError, run_program
 from .stats import describe, quantile
 
 ROOT = paths.REPO
@@ -333,7 +332,4 @@ def main():
 
 
 if __name__ == '__main__':
-    try:
-        sys.exit(main())
-    except LabError as problem:
-        sys.exit(f'fill-tables: {problem}')
+    run_program(main, 'fill-tables', 'fill-tables: interrupted')
