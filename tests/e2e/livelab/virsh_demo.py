@@ -4,9 +4,23 @@ each, and virsh migrate between them."""
 import contextlib
 from pathlib import Path
 
-from . import link as links, paths, processes, report, virsh_host
+from . import configs, link as links, paths, probe, processes, report, virsh_host, workloads
 from .errors import LabError
 from .virsh_experiment import VirshExperiment
+from .virsh_migration import options as virsh_options
+
+
+def check(qemu, chosen, workload):
+    """What will not work is refused now rather than after minutes."""
+    load = workloads.create(workload)
+    if load.disk or load.hints:
+        raise LabError(f"--workload {workload} needs a guest with more devices than that of --virsh: "
+                       'take another, or leave --virsh out')
+    for config in chosen:
+        lacking = configs.lacking(probe.ask(qemu), config)
+        if lacking:
+            raise LabError(f'--policy: {lacking}')
+        virsh_options(config)
 
 
 def migrate_all(options, chosen, workload, accelerator, brief):
@@ -15,6 +29,8 @@ def migrate_all(options, chosen, workload, accelerator, brief):
     if why:
         raise LabError(f'--virsh: {why}; leave it out to migrate between two QEMU processes')
     qemu, libvirt = paths.qemu(options.qemu), paths.libvirt()
+    check(qemu, chosen, workload)
+    print('Starting two libvirt hosts', flush=True)
     outcomes = []
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(processes.private_directory()))
@@ -32,7 +48,9 @@ def migrate_all(options, chosen, workload, accelerator, brief):
         print(f'Hosts: {hosts[0].uri} and {hosts[1].uri}, libvirt {version}')
         experiment = VirshExperiment(*hosts, link, accelerator, options.ram, options.time_limit)
         for number, config in enumerate(chosen, 1):
-            progress = report.Progress(f'[{number}/{len(chosen)}] virsh, {config.name}')
+            title = f'[{number}/{len(chosen)}] {config.name}'
+            print(f"{title}: virsh {' '.join(experiment.command(config))}", flush=True)
+            progress = report.Progress(title)
             try:
                 result = experiment.run(config, workload, progress)
             except LabError as error:

@@ -8,9 +8,10 @@ import time
 from . import heartbeat, virsh_guest, workloads
 from .errors import LabError
 from .heartbeat import Heartbeats
-from .virsh_migration import Migration, job_info, options
+from .virsh_migration import Migration, command_line, job_info, options
 
 AFTER_S = 1.5
+GUEST = 'busy'      # its name in libvirt
 
 
 class VirshExperiment:
@@ -20,12 +21,16 @@ class VirshExperiment:
         self.source, self.target, self.link = source, target, link
         self.accel, self.ram_mib, self.time_limit_s = accel, ram_mib, time_limit_s
 
+    def command(self, config):
+        """What an operator would type after virsh."""
+        return command_line(GUEST, self.target, *options(config))
+
     def run(self, config, workload_name, progress):
         words = options(config)
         workload = workloads.create(workload_name)
         with contextlib.ExitStack() as stack:
             progress('boot', None)
-            guest = virsh_guest.VirshGuest(self.source, self.accel, self.ram_mib)
+            guest = virsh_guest.VirshGuest(self.source, self.accel, self.ram_mib, GUEST)
             stack.callback(guest.close)
             beats = Heartbeats()
             stack.callback(beats.close)
@@ -44,9 +49,9 @@ class VirshExperiment:
         last, listening, aborted = {}, False, False
         while migration.running():
             info = migration.info()
+            progress('migrate', _sample(migration.elapsed_s(), info))
             if info.get('memory_total'):
                 last = info
-                progress('migrate', _sample(migration.elapsed_s(), info))
                 # The target's QEMU, and its sockets, are there by now.
                 if not listening:
                     beats.listen('destination', migration.guest.socket_path('beat', self.target))
@@ -75,8 +80,8 @@ class VirshExperiment:
             verified, found = False, 'the guest was set back in time: ' + found
         info = job_info(self.target, guest.name, '--completed') if completed else last
         status = 'completed' if completed else 'cancelled' if last['aborted'] else 'failed'
-        before = heartbeat.speed(streams['source'], calm[0].stamp_ns, begin_ns) if calm else None
-        during = heartbeat.speed(streams['source'], begin_ns, end_ns)
+        before = heartbeat.speed([calm], begin_ns - workload.calm_s * 1e9, begin_ns)
+        during = heartbeat.speed(list(streams.values()), begin_ns, end_ns)
         key = 'of_wanted' if before and before['of_wanted'] else 'per_s'
         return {
             'config': config.name, 'workload': workload.name,
@@ -118,7 +123,8 @@ def _sample(at_s, info):
     if convergence:
         convergence['forecast'] = {'eta-ms': info.get('time_remaining', -1),
                                    'downtime-ms': info.get('convergence_downtime', -1)}
-    return {'at_s': at_s, 'status': 'active', 'total_bytes': info['memory_total'],
+    return {'at_s': at_s, 'status': 'the target gets ready',   # told until there are bytes
+            'total_bytes': info.get('memory_total'),
             'remaining_bytes': info.get('memory_remaining', 0),
             'rounds': info.get('memory_iteration'),
             'throttle_percent': info.get('auto_converge_throttle'),

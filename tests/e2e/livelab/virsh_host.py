@@ -148,10 +148,14 @@ class Host:
 
     def virsh(self, *arguments, check=True, binaries=None, timeout_s=60):
         """Run virsh on this host."""
-        done = subprocess.run(self.virsh_command(*arguments, binaries=binaries),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False,
-                              timeout=timeout_s)
+        try:
+            done = subprocess.run(self.virsh_command(*arguments, binaries=binaries),
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, check=False,
+                                  timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"virsh {' '.join(map(str, arguments))} on {self.name}: "
+                           f'no answer in {timeout_s} s') from None
         if check and done.returncode:
             raise LabError(f"virsh {' '.join(map(str, arguments))} on {self.name}: "
                            f'{done.stderr.strip() or done.returncode}')

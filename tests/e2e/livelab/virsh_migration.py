@@ -28,6 +28,8 @@ POLL_S = 0.5
 
 def options(config):
     """The options of virsh migrate for a configuration (see configs.py)."""
+    if config.controller:
+        raise LabError(f"'{config.name}' is a controller outside QEMU, which is not made for --virsh")
     words = []
     for name in config.capabilities:
         if name not in CAPABILITIES:
@@ -37,7 +39,16 @@ def options(config):
         if name not in PARAMETERS:
             raise LabError(f"virsh migrate has no option for the parameter '{name}'")
         words += [PARAMETERS[name], str(value)]
+    if config.postcopy_after_s is not None:
+        # virsh counts in whole seconds.
+        words += ['--timeout', str(max(1, round(config.postcopy_after_s))), '--timeout-postcopy']
     return words
+
+
+def command_line(name, target, *words, peer_to_peer=True):
+    """The words of virsh migrate."""
+    return ['migrate', '--live', *(['--p2p'] if peer_to_peer else []), '--verbose', *words,
+            name, target.uri]
 
 
 def job_info(host, name, *flags):
@@ -52,8 +63,7 @@ class Migration:
 
     def __init__(self, guest, target, *words, peer_to_peer=True, binaries=None):
         self.guest, self.source, self.target = guest, guest.host, target
-        command = ['migrate', '--live', *(['--p2p'] if peer_to_peer else []),
-                   '--verbose', *words, guest.name, target.uri]
+        command = command_line(guest.name, target, *words, peer_to_peer=peer_to_peer)
         self.begin_ns = time.monotonic_ns()
         self.end_ns = None
         self.output = ''
