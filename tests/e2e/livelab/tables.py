@@ -161,7 +161,7 @@ def bench(workload):
     first = runs[0]
     verified = 'all' if all(r['memory_verified'] for r in runs) else 'NOT all'
     return (markdown(['configuration', 'completed', *(summary.FIGURES[f][0] for f in figures)], rows)
-            + f"\n\n{first['workload_is'].capitalize()}; {first['settings']['ram_mib']} MiB guest, link of "
+            + f"\n\n{first['workload_is'][:1].upper() + first['workload_is'][1:]}; {first['settings']['ram_mib']} MiB guest, link of "
               f"{first['settings']['link_mib_s']:g} MiB/s, given up after {first['settings']['time_limit_s']:g} s; "
               f"median (quartiles); {verified} memory verified. {where(runs)}")
 
