@@ -95,13 +95,3 @@ class VirshGuest(HasConsole):
         for host in {self.host, self.home}:
             host.virsh('destroy', self.name, check=False)
         self.home.virsh('undefine', self.name, check=False)
-
-
-def policies(guest):
-    """The convergence policies that the guest's QEMU knows."""
-    schema = {entry['name']: entry for entry in guest.qmp('query-qmp-schema')}
-    command = schema['migrate-set-parameters']
-    for member in schema[command['arg-type']]['members']:
-        if member['name'] == 'convergence-policy':
-            return schema[member['type']]['values']
-    return []
