@@ -3,13 +3,13 @@
 import argparse
 import os
 
-from . import (accel, configs, experiment, host, paths, processes, report, results, virsh_demo,
+from . import (accel, configs, experiment, host, paths, probe, processes, report, results, virsh_demo,
                workloads)
 from .errors import LabError, run_program
 
 DEFAULT_CONFIGS = ['stock', 'auto-converge', 'predict', 'stall']
-ALL_CONFIGS = ['stock', 'stock-2000', 'auto-converge', 'xbzrle', 'multifd',
-               'classic', 'predict', 'stall']
+# "all" has these, every policy that the QEMU knows, and one in the page order that goes with each.
+ALL_BASELINES = ['stock', 'stock-2000', 'auto-converge', 'xbzrle', 'multifd']
 
 
 def parse_arguments():
@@ -52,8 +52,10 @@ def check(options):
     if options.virsh and (options.relay or options.stock_binary):
         raise LabError('--virsh goes with neither --relay nor --stock-binary: leave one out')
     workloads.create(options.workload)
-    names = ALL_CONFIGS if options.policy == 'all' else options.policy.split(',')
-    return [configs.parse(name) for name in names]
+    if options.policy != 'all':
+        return [configs.parse(name) for name in options.policy.split(',')]
+    abilities = probe.ask(paths.qemu(options.qemu))
+    return configs.expand(','.join([*ALL_BASELINES, 'policies', 'stall+page-history']), abilities)
 
 
 def migrate_all(options, chosen, accelerator):
