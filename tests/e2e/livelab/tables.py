@@ -298,7 +298,7 @@ def fill(text):
     def replace(match):
         made = make(match[2])
         return match[0] if made is None else f'{match[1]}\n{made}\n{match[3]}'
-    return re.sub(r'(<!-- table:([\w-]+) -->)\n(?:.*?\n)?(<!-- /table -->)', replace, text, flags=re.S)
+    return re.sub(r'(<!-- table:([\w-]+) -->)\n(?:.*?\n)??(<!-- /table -->)', replace, text, flags=re.S)
 
 
 def pages():
