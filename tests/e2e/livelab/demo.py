@@ -87,10 +87,11 @@ def brief(result):
         text += f', the guest was out for {ran[4]}'
     elif result['status'] == 'failed' and result['error']:
         text += f" ({result['error']})"
+    text += f', memory {ran[7]}'
     decision = result['convergence'] or {}
     if result['success'] and decision.get('reason-text'):
-        text += f"; decided because {decision['reason-text'].rstrip('.')}"
-    return text + f', memory {ran[7]}'
+        text += f". {decision['reason-text']}"
+    return text
 
 
 def listing(names):
