@@ -101,11 +101,11 @@ static void hint_gate_advance(MigHintGate *g, int64_t now_ns)
 /* Where the guest is now, and what a tag that was too short teaches. */
 static void hint_gate_follow(MigHintGate *g, bool inside)
 {
-    if (inside && !g->inside) {
-        g->inside_since_ns = g->now_ns;
-        g->last_inside_ns = g->now_ns;
-        g->settling = g->settled = false;
-    } else if (inside) {
+    if (inside) {
+        if (!g->inside) {
+            g->inside_since_ns = g->now_ns;
+            g->settling = g->settled = false;
+        }
         g->last_inside_ns = g->now_ns;
     } else if (g->settling) {
         g->settling = false;

@@ -17,41 +17,41 @@
 #define OUTSIDE MIG_HINT_OUTSIDE
 #define R(name) MIG_HINT_REASON_##name
 
+static MigHintAnswer put(MigHintGate *g, MigHintQuestion q)
+{
+    MigHintAnswer a;
+
+    q.guest_running = true;
+    mig_hint_gate_ask(g, &q, &a);
+    return a;
+}
+
+/* Nobody has looked at what is pending. */
 static MigHintAnswer ask(MigHintGate *g, int64_t now_ms, MigHintPhase phase,
                          MigHintWhere where, bool wants)
 {
-    MigHintQuestion q = {
+    return put(g, (MigHintQuestion) {
         .now_ns = now_ms * MS,
         .phase = phase,
         .where = where,
-        .guest_running = true,
         .wants_switchover = wants,
         .pending_bytes = -1,
-    };
-    MigHintAnswer a;
-
-    mig_hint_gate_ask(g, &q, &a);
-    return a;
+    });
 }
 
 /* A switchover is wanted, with so much pending; the link carries 64 MiB/s. */
 static MigHintAnswer look(MigHintGate *g, int64_t now_ms, MigHintWhere where,
                           int64_t pending_mib)
 {
-    MigHintQuestion q = {
+    return put(g, (MigHintQuestion) {
         .now_ns = now_ms * MS,
         .phase = PRECOPY,
         .where = where,
-        .guest_running = true,
         .wants_switchover = true,
         .pending_bytes = pending_mib * MIB,
         .threshold_bytes = 19 * MIB,
         .bandwidth_bps = 64 * MIB,
-    };
-    MigHintAnswer a;
-
-    mig_hint_gate_ask(g, &q, &a);
-    return a;
+    });
 }
 
 static void test_table(void)
