@@ -2,7 +2,7 @@
 """One QEMU process with the test guest in it."""
 import os
 
-from . import paths, probe, processes
+from . import machine, paths, probe
 from .console import Console, HasConsole
 from .errors import LabError
 
@@ -44,19 +44,13 @@ class Guest(HasConsole):
         if incoming:
             arguments += ['-incoming', 'defer']
         arguments += os.environ.get('QEMU_EXTRA_ARGS', '').split()
-        self.machine = _qemu_machine().QEMUMachine(str(binary), [str(a) for a in arguments],
-                                                   wrapper=[*processes.ALONE, *wrapper],
-                                                   name=name, base_temp_dir=str(directory))
+        self.machine = machine.create(binary, arguments, name, directory, wrapper)
 
     def socket_path(self, port):
         return self.directory / f'{self.name}.{port}'
 
     def launch(self):
-        try:
-            self.machine.launch()
-        except _qemu_machine().VMLaunchFailure as failure:
-            last = ((failure.output or '').strip().splitlines() or ['no message'])[-1]
-            raise LabError(f'QEMU ({self.machine.binary}) did not start: {last}') from None
+        machine.launch(self.machine)
         self.console = Console(self.socket_path('console'), self.name)
 
     def wait_booted(self, timeout_s=BOOT_TIMEOUT_S):
@@ -72,20 +66,9 @@ class Guest(HasConsole):
     def close(self):
         if self.console:
             self.console.close()
-        # Nothing of this guest is worth a graceful end.
-        try:
-            self.machine.shutdown(hard=True)
-        except _qemu_machine().AbnormalShutdown:
-            pass
+        machine.kill(self.machine)
 
 
 def hint_backend(binary):
     """For the port for hints: a QEMU that does not know them has it, too, but nobody listens."""
     return 'migration-hint' if 'guest-hints' in probe.ask(binary).capabilities else 'null'
-
-
-def _qemu_machine():
-    """QEMU's own package: only there once the source is, hence not at the top."""
-    paths.use_qemu_python()
-    from qemu.machine import machine    # pylint: disable=import-outside-toplevel
-    return machine

@@ -117,4 +117,4 @@ def main():
 
 
 if __name__ == '__main__':
-    run_program(main, 'record-trace', 'record-trace: interrupted, nothing was kept', files=True)
+    run_program(main, 'record-trace', '\nrecord-trace: interrupted, nothing was kept', files=True)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One QEMU process, run by QEMU's own Python package; it never outlives us."""
+import contextlib
+
+from . import paths, processes
+from .errors import LabError
+
+
+def create(binary, arguments, name, directory, wrapper=()):
+    """A QEMUMachine that is not launched yet; its sockets and its log go to @directory."""
+    return _package().QEMUMachine(str(binary), [str(a) for a in arguments], wrapper=[*processes.ALONE, *wrapper],
+                                  name=name, base_temp_dir=str(directory))
+
+
+def launch(machine):
+    try:
+        machine.launch()
+    except _package().VMLaunchFailure as failure:
+        last = ((failure.output or '').strip().splitlines() or ['no message'])[-1]
+        raise LabError(f'QEMU ({machine.binary}) did not start: {last}') from None
+
+
+def kill(machine):
+    """For a guest that is not worth a graceful end."""
+    with contextlib.suppress(_package().AbnormalShutdown):
+        machine.shutdown(hard=True)
+
+
+@contextlib.contextmanager
+def running(binary, arguments, name='qemu'):
+    """A QEMU without a guest of ours, which ends in order, so that its trace is whole.  What goes wrong is a LabError."""
+    with processes.private_directory() as directory:
+        machine = create(binary, arguments, name, directory)
+        launch(machine)
+        try:
+            yield machine
+            machine.shutdown()
+        except _package().AbnormalShutdown:
+            raise LabError(f'QEMU ({binary}) did not end in order: {_last_words(machine)}') from None
+        except _qmp_error() as error:
+            kill(machine)
+            raise LabError(f'QEMU ({binary}): {error}; its last words: {_last_words(machine)}') from None
+        finally:
+            kill(machine)
+
+
+def _last_words(machine):
+    return ((machine.get_log() or '').strip().splitlines() or ['no message'])[-1]
+
+
+def _qmp_error():
+    paths.use_qemu_python()
+    from qemu.qmp import QMPError       # pylint: disable=import-outside-toplevel
+    return QMPError
+
+
+def _package():
+    """QEMU's own package: only there once the source is, hence not at the top."""
+    paths.use_qemu_python()
+    from qemu.machine import machine    # pylint: disable=import-outside-toplevel
+    return machine
