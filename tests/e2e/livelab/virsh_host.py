@@ -135,12 +135,16 @@ class Host:
     def stop_daemon(self, signal='TERM'):
         """End libvirtd; the guests of this host stay."""
         pid = self.outside('/run/libvirtd.pid').read_text().strip()
-        subprocess.run(self.inside('kill', f'-{signal}', pid), check=True)
+        subprocess.run(self._inside_kill(signal, pid), check=True)
         try:
             self.daemon.wait(30)
         except subprocess.TimeoutExpired:
-            subprocess.run(self.inside('kill', '-KILL', pid), check=False)
+            subprocess.run(self._inside_kill('KILL', pid), check=False)
             self.daemon.wait()
+
+    def _inside_kill(self, signal, pid):
+        # The shell's own: /bin/kill is in a package that a small system lacks.
+        return self.inside('sh', '-c', f'kill -{signal} {pid}')
 
     def virsh_command(self, *arguments, binaries=None):
         return self.inside('env', 'LC_ALL=C', (binaries or self.binaries) / 'tools' / 'virsh',
