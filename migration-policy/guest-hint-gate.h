@@ -41,7 +41,6 @@
 
 #include "guest-hint-state.h"
 
-#define MIG_HINT_TIMEOUT_DEFAULT_MS 60000
 #define MIG_HINT_TIMEOUT_MAX_MS 86400000    /* a day */
 
 typedef enum MigHintMode {
