@@ -33,6 +33,8 @@
 #define CLOCK_PAGES 64          /* ram.c: between two looks at the clock */
 #define BUFFER_DELAY_MS 100     /* migration-stats.h */
 #define TICK_NS (100 * NS_PER_MS)
+/* The shortest round while pages are withheld, as in the glue */
+#define ROUND_NS (20 * NS_PER_MS)
 #define IDLE_NS NS_PER_MS       /* nothing to send, and nothing to decide */
 
 /*
@@ -512,18 +514,21 @@ static void iterate_for_free(Sim *s)
 /*
  * The end of convergence_iterate(): is a sync due, and does a round end with
  * it?  Where a history is kept a round ends when nothing is left that may be
- * sent.  If there was nothing at all since the last sync, it waits until the
- * next one is due, instead of spinning.
+ * sent.  If there was nothing at all since the last sync it waits until the
+ * next one is due, instead of spinning; if there was little, because pages are
+ * withheld, the shortest round's time.
  */
 static bool sync_is_due(Sim *s, bool *round_ends)
 {
-    int64_t due_ns = s->next_sync_ns >= 0 ? s->next_sync_ns
-                                          : s->last_sync_ns + TICK_NS;
+    int64_t due_ns = s->now_ns;
 
     *round_ends = sim_order_history(s->order) && s->round_over;
     if (*round_ends) {
-        if (!sim_order_is_empty(s->order)) {
-            return true;
+        if (sim_order_is_empty(s->order)) {
+            due_ns = s->next_sync_ns >= 0 ? s->next_sync_ns
+                                          : s->last_sync_ns + TICK_NS;
+        } else if (s->withhold) {
+            due_ns = s->last_sync_ns + MAX(ROUND_NS, s->sync_cost_ns * 20);
         }
         if (due_ns > s->now_ns) {
             pass_time(s, MIN(due_ns, s->now_ns + TICK_NS));
