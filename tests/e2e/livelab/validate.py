@@ -24,7 +24,6 @@ SCHEMA = 'validation/1'
 FIGURES = ('total_ms', 'sent_bytes', 'downtime_ms', 'outage_ms')
 # A configuration that ends an idle guest's migration with next to nothing left.
 IDLE, IDLE_CONFIG = 'idle', 'stock-30'
-DEFAULT_WORKLOADS = 'hot60,burst200'
 TRACE_S = 24
 
 
@@ -75,9 +74,12 @@ class Validation:
 
     # ---- traces ----
 
+    def trace_path(self, name):
+        return traces_beside(self.options.results).get(name) or Path(self.options.traces) / f'{name}.mtrace'
+
     def trace(self, name):
         """The workload's trace; recorded now if there is none."""
-        path = Path(self.options.traces) / f'{name}.mtrace'
+        path = self.trace_path(name)
         if self.options.record or not path.exists():
             cycle_s = workloads.create(name).cycle_s or 1
             seconds = -(-TRACE_S // cycle_s) * cycle_s
@@ -115,10 +117,15 @@ class Validation:
 
     # ---- all ----
 
+    def chosen(self):
+        if self.options.workloads:
+            return self.options.workloads.split(',')
+        return [name for name in workloads.ALL if name in self.measured and self.trace_path(name).exists()]
+
     def run(self):
         self.measure_host()
         points, left_out = [], {}
-        for name in filter(None, self.options.workloads.split(',')):
+        for name in self.chosen():
             runs = self.measured.get(name)
             if not runs:
                 raise LabError(f"no runs of {name} in {', '.join(map(str, self.options.results))}; "
@@ -140,11 +147,21 @@ class Validation:
                 'left_out': left_out, 'errors': tables.validation_errors(points), 'points': points}
 
 
+def traces_beside(folders):
+    """{workload: its trace} of the traces that were recorded with the runs of one of the folders."""
+    return {path.stem: path for folder in folders for path in Path(folder).glob('*.mtrace')}
+
+
 def load(folders):
-    """{workload: runs} of all of them, each run once."""
-    found = {}
+    """{workload: runs} of all of them, each run once.
+
+    How fast a program writes depends on what else the host does: where a trace was recorded with the runs of one folder,
+    those of other days are left out."""
+    found, traces = {}, traces_beside(folders)
     for folder in folders:
         for name, runs in results.load_folder(folder).items():
+            if name in traces and traces[name].parent != Path(folder):
+                continue
             for run in runs:
                 found.setdefault(name, {})[run['config'], run['started']] = run
     return {name: list(runs.values()) for name, runs in found.items()}
@@ -155,12 +172,13 @@ def parse_arguments():
         prog='scripts/validate', formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__,
         epilog='Then: scripts/report --docs draws the plot and fills in the table.  Real runs come from\n'
                'scripts/bench; build/engine is built by scripts/build engine.')
-    parser.add_argument('--workloads', default=DEFAULT_WORKLOADS, metavar='LIST', help=f'default {DEFAULT_WORKLOADS}')
+    parser.add_argument('--workloads', metavar='LIST', help='default: all that have runs and a trace')
     parser.add_argument('--results', metavar='DIR', action='append',
                         help='real runs, packed or the folder of a benchmark; several times for several (default '
                              'tests/results and tests/results/validation)')
     parser.add_argument('--traces', metavar='DIR', default=str(paths.REPO / 'tests' / 'traces'),
-                        help='WORKLOAD.mtrace is there, or recorded there (default tests/traces)')
+                        help='WORKLOAD.mtrace is there, or recorded there (default tests/traces), unless it lies beside '
+                             'the runs')
     parser.add_argument('--record', action='store_true', help='record anew even what is there')
     parser.add_argument('--link', choices=('measured', 'nominal'), default='measured',
                         help='bandwidth: as measured just before each run (default), or as it was set up')
