@@ -64,9 +64,11 @@ def panels(count, height=1.9):
 
 
 def log_axis(axis):
-    """Labels at 1, 2 and 5 of each decade: one decade alone would hardly have any."""
+    """Labels at 1, 2 and 5 of each decade, for one alone would hardly have any; of a wide horizontal axis at 1."""
     from matplotlib.ticker import LogLocator, NullFormatter     # pylint: disable=import-outside-toplevel
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    wide = axis.axis_name == 'x' and 0 < low and high / low > 100
+    axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
     axis.set_major_formatter(lambda v, _: f'{v:,.4g}')
     axis.set_minor_formatter(NullFormatter())
     axis.set_tick_params(which='minor', length=0)
