@@ -27,7 +27,8 @@ def main():
                 print(f"# {name}: {bad[0].get('message') or (bad[0].text or '').strip()[-300:]}")
                 print(f'not ok {number} - {name}')
             elif skipped is not None:
-                print(f"ok {number} - {name} # SKIP {(skipped.get('message') or case.findtext('system-out') or 'no reason given').strip()}")
+                reason = skipped.get('message') or case.findtext('system-out') or 'no reason given'
+                print(f'ok {number} - {name} # SKIP {reason.strip()}')
             else:
                 print(f'ok {number} - {name}')
         # A program that died after its last good line left no case that failed.

@@ -16,8 +16,7 @@ def launch(machine):
     try:
         machine.launch()
     except _package().VMLaunchFailure as failure:
-        last = ((failure.output or '').strip().splitlines() or ['no message'])[-1]
-        raise LabError(f'QEMU ({machine.binary}) did not start: {last}') from None
+        raise LabError(f'QEMU ({machine.binary}) did not start: {_last_words(failure.output)}') from None
 
 
 def kill(machine):
@@ -36,16 +35,16 @@ def running(binary, arguments, name='qemu'):
             yield machine
             machine.shutdown()
         except _package().AbnormalShutdown:
-            raise LabError(f'QEMU ({binary}) did not end in order: {_last_words(machine)}') from None
+            raise LabError(f'QEMU ({binary}) did not end in order: {_last_words(machine.get_log())}') from None
         except _qmp_error() as error:
-            kill(machine)
-            raise LabError(f'QEMU ({binary}): {error}; its last words: {_last_words(machine)}') from None
+            kill(machine)       # before that it has no log
+            raise LabError(f'QEMU ({binary}): {error}; its last words: {_last_words(machine.get_log())}') from None
         finally:
             kill(machine)
 
 
-def _last_words(machine):
-    return ((machine.get_log() or '').strip().splitlines() or ['no message'])[-1]
+def _last_words(output):
+    return ((output or '').strip().splitlines() or ['no message'])[-1]
 
 
 def _qmp_error():

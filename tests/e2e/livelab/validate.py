@@ -46,7 +46,8 @@ class Validation:
     def __init__(self, options, say):
         self.options, self.say = options, say
         self.tools = simcase.Tools(options.engine)
-        self.measured = load(options.results)
+        self.traces = traces_beside(options.results)
+        self.measured = load(options.results, self.traces)
         self.host = Host()
 
     # ---- what the host adds ----
@@ -75,12 +76,12 @@ class Validation:
     # ---- traces ----
 
     def trace_path(self, name):
-        return traces_beside(self.options.results).get(name) or Path(self.options.traces) / f'{name}.mtrace'
+        return self.traces.get(name) or Path(self.options.traces) / f'{name}.mtrace'
 
     def trace(self, name):
         """The workload's trace; recorded now if there is none."""
         path = self.trace_path(name)
-        if self.options.record or not path.exists():
+        if (self.options.record and name not in self.traces) or not path.exists():
             cycle_s = workloads.create(name).cycle_s or 1
             seconds = -(-TRACE_S // cycle_s) * cycle_s
             self.say(f'recording {path}, {seconds} s')
@@ -152,12 +153,12 @@ def traces_beside(folders):
     return {path.stem: path for folder in folders for path in Path(folder).glob('*.mtrace')}
 
 
-def load(folders):
+def load(folders, traces):
     """{workload: runs} of all of them, each run once.
 
     How fast a program writes depends on what else the host does: where a trace was recorded with the runs of one folder,
     those of other days are left out."""
-    found, traces = {}, traces_beside(folders)
+    found = {}
     for folder in folders:
         for name, runs in results.load_folder(folder).items():
             if name in traces and traces[name].parent != Path(folder):
@@ -177,9 +178,9 @@ def parse_arguments():
                         help='real runs, packed or the folder of a benchmark; several times for several (default '
                              'tests/results and tests/results/validation)')
     parser.add_argument('--traces', metavar='DIR', default=str(paths.REPO / 'tests' / 'traces'),
-                        help='WORKLOAD.mtrace is there, or recorded there (default tests/traces), unless it lies beside '
-                             'the runs')
-    parser.add_argument('--record', action='store_true', help='record anew even what is there')
+                        help='where WORKLOAD.mtrace is, or is recorded, unless one lies beside the runs (default '
+                             'tests/traces)')
+    parser.add_argument('--record', action='store_true', help='record anew even what is there, but not beside the runs')
     parser.add_argument('--link', choices=('measured', 'nominal'), default='measured',
                         help='bandwidth: as measured just before each run (default), or as it was set up')
     parser.add_argument('--engine', metavar='DIR', default=str(paths.BUILD / 'engine'), help='default build/engine')
