@@ -24,6 +24,7 @@ PAIRED = ('hot60', 'burst200')
 BASELINE = 'stock-2000'
 HINTED = 'phased-tags'
 ORDERED = ('idle', 'uniform300', 'sweep150', 'hot60')
+UNPACED = 'flat60'
 ORDER_BASE = 'threshold+downtime-limit=2000'
 AGAINST = ('total_ms', 'downtime_ms', 'sent_bytes')
 FIGURES = ('total_ms', 'downtime_ms', 'outage_ms', 'sent_bytes')
@@ -110,6 +111,25 @@ def order_pairs():
     """Address order and the order of the page history, under the same rule."""
     return pairs(ORDERED, ORDER_BASE, ORDER_BASE + '+page-history', ['address order, median', 'by history, median'],
                  ('sent_bytes', 'total_ms', 'downtime_ms'))
+
+
+def order_cost():
+    """What the page history takes from a guest that writes as fast as it can, beside what differs by chance."""
+    runs = measured().get(UNPACED)
+    if not runs:
+        return None
+    speeds = [{r['run']: summary.value(r, 'guest_speed') for r in runs if r['config'] == config}
+              for config in (ORDER_BASE, ORDER_BASE + '+page-history')]
+    plain, ordered = speeds
+    rounds = sorted(plain)
+    compared = {'the order of the page history, against address order': [
+                    ordered[k] / plain[k] for k in rounds if k in ordered],
+                'chance: address order, against address order a round before': [
+                    plain[k] / plain[before] for before, k in zip(rounds, rounds[1:])]}
+    rows = [[what, str(len(ratios)), f'{quantile(ratios, 0.5):.3f}', f'{quantile(ratios, 0.25):.3f} to {quantile(ratios, 0.75):.3f}',
+             f'{min(ratios):.3f} to {max(ratios):.3f}'] for what, ratios in compared.items()]
+    return (markdown(['guest speed while it migrates', 'pairs', 'ratio, median', 'quartiles', 'range'], rows)
+            + f"\n\n{runs[0]['workload_is'].capitalize()}; the outage is not counted. " + where(runs))
 
 
 def order_rates():
@@ -276,7 +296,8 @@ def simulated(name, brief=False):
                        for t in data['tables'])
 
 
-TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'order-pairs': order_pairs, 'forecast': forecast, 'cost': cost, 'validation': validation}
+TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'order-pairs': order_pairs,
+          'order-cost': order_cost, 'forecast': forecast, 'cost': cost, 'validation': validation}
 
 
 def make(name):
