@@ -42,6 +42,7 @@ typedef struct ClassicState {
     int64_t this_round_pages;   /* size of the round that is being sent */
     int64_t last_round_pages;   /* of the one before; -1: none */
     double total_pages;         /* of all completed rounds */
+    MigPolicyReason stop;       /* why the last round has come; NONE: not yet */
 } ClassicState;
 
 enum {
@@ -108,7 +109,6 @@ static void classic_decide(void *state, const MigPolicySample *sample,
                            MigPolicyVerdict *verdict)
 {
     ClassicState *c = state;
-    MigPolicyReason stop;
     int64_t dirty_pages;
 
     verdict->reason = sample->round <= 0 ? MIG_REASON_FIRST_ROUND
@@ -117,6 +117,12 @@ static void classic_decide(void *state, const MigPolicySample *sample,
         /* It ends by its count of rounds at the latest. */
         verdict->outlook = MIG_OUTLOOK_STALLED;
     }
+    if (c->stop != MIG_REASON_NONE) {
+        /* The guest was not stopped yet: its programs may hold that. */
+        verdict->action = MIG_ACTION_SWITCHOVER;
+        verdict->reason = c->stop;
+        return;
+    }
     if (sample->kind != MIG_SAMPLE_ROUND || sample->round <= c->round ||
         sample->pending_bytes < 0) {
         return;
@@ -124,10 +130,10 @@ static void classic_decide(void *state, const MigPolicySample *sample,
 
     dirty_pages = sample->pending_bytes / sample->page_bytes;
     c->total_pages += c->this_round_pages;
-    stop = classic_stop_reason(c, sample->round, dirty_pages);
-    if (stop != MIG_REASON_NONE) {
+    c->stop = classic_stop_reason(c, sample->round, dirty_pages);
+    if (c->stop != MIG_REASON_NONE) {
         verdict->action = MIG_ACTION_SWITCHOVER;
-        verdict->reason = stop;
+        verdict->reason = c->stop;
     }
     c->round = sample->round;
     c->last_round_pages = c->this_round_pages;

@@ -548,7 +548,8 @@ static void mig_policy_apply_action(MigPolicy *p, const MigPolicySample *s,
     bool spent = s->timeout_ns > 0 && s->elapsed_ns >= s->timeout_ns;
     bool failing;
 
-    if (!mig_policy_is_failing(p, s, v)) {
+    /* What could not be sent says nothing: after a hold patience begins anew */
+    if (s->held || !mig_policy_is_failing(p, s, v)) {
         p->failing_since_ns = MIG_POLICY_UNKNOWN;
     } else if (p->failing_since_ns < 0) {
         p->failing_since_ns = s->elapsed_ns;

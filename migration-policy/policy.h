@@ -131,6 +131,7 @@ typedef struct MigPolicySample {
     int64_t downtime_ceiling_ns; /* 0: no ceiling */
     int64_t timeout_ns;         /* 0: no time budget */
     MigPolicyAction on_failure; /* convergence-action; CONTINUE by default */
+    bool held;                  /* the guest held it since the last sample */
     /*
      * Of the pages, up to this sync; NULL: none is kept.  At a tick it is that
      * of the last sync.

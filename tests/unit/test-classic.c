@@ -127,6 +127,27 @@ static void test_other_samples(void)
     mig_policy_free(p);
 }
 
+/* A guest that was not stopped at once is stopped as soon as may be. */
+static void test_held(void)
+{
+    MigPolicy *p = test_new("classic", 0, NULL, NULL);
+    MigPolicySample s = test_sample(MIG_SAMPLE_ROUND, 0, 0, 0);
+    MigPolicyVerdict v;
+    int i;
+
+    round_end(p, &s, 1000);
+    v = round_end(p, &s, 49);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_SWITCHOVER);
+    for (i = 0; i < 10; i++) {
+        s.kind = i & 1 ? MIG_SAMPLE_TICK : MIG_SAMPLE_REFRESH;
+        s.pending_bytes = 5000 * PAGE;
+        v = test_decide(p, s);
+        g_assert_cmpint(v.action, ==, MIG_ACTION_SWITCHOVER);
+        g_assert_cmpint(v.reason, ==, MIG_REASON_CLASSIC_FEW_PAGES);
+    }
+    mig_policy_free(p);
+}
+
 static void test_tunables(void)
 {
     static const char *const names[] = {
@@ -162,6 +183,7 @@ int main(int argc, char **argv)
     g_test_add_func("/classic/not-shrinking", test_not_shrinking);
     g_test_add_func("/classic/ceiling", test_ceiling);
     g_test_add_func("/classic/other-samples", test_other_samples);
+    g_test_add_func("/classic/held", test_held);
     g_test_add_func("/classic/tunables", test_tunables);
     return g_test_run();
 }

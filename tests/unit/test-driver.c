@@ -423,6 +423,40 @@ static void test_action_break(void)
     mig_policy_free(p);
 }
 
+/* While its programs hold it, nothing can get better: that is not patience. */
+static void test_action_held(void)
+{
+    MigPolicy *p = puppet_new(MIG_ACTION_CONTINUE, -1);
+    MigPolicySample s = test_sample(MIG_SAMPLE_ROUND, 1, SEC, 200 * MIB);
+    MigPolicyVerdict v;
+    int i;
+
+    puppet.outlook = MIG_OUTLOOK_NOT_CONVERGING;
+    s.on_failure = MIG_ACTION_CANCEL;
+    for (i = 0; i < 29; i++) {
+        v = test_decide(p, s);
+        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+        s.elapsed_ns += 100 * MS;
+    }
+    s.kind = MIG_SAMPLE_TICK;
+    s.held = true;
+    for (i = 0; i < 100; i++) {
+        v = test_decide(p, s);
+        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+        s.elapsed_ns += 100 * MS;
+    }
+    s.kind = MIG_SAMPLE_REFRESH;
+    s.held = false;
+    g_assert_cmpint(action_after_ns(p, MIG_ACTION_CANCEL, &s, &v), ==, 3 * SEC);
+    /* The time budget goes on. */
+    s.held = true;
+    s.timeout_ns = s.elapsed_ns;
+    v = test_decide(p, s);
+    g_assert_cmpint(v.action, ==, MIG_ACTION_CANCEL);
+    g_assert_cmpint(v.reason, ==, MIG_REASON_TIMEOUT_ACTION);
+    mig_policy_free(p);
+}
+
 /* With a time budget, what ends it for good waits for that; the rest helps. */
 static void test_action_waits(void)
 {
@@ -903,6 +937,7 @@ int main(int argc, char **argv)
     g_test_add_func("/driver/tick-carries-over", test_tick_carries_over);
     g_test_add_func("/driver/actions", test_actions);
     g_test_add_func("/driver/action-break", test_action_break);
+    g_test_add_func("/driver/action-held", test_action_held);
     g_test_add_func("/driver/action-patience", test_action_patience);
     g_test_add_func("/driver/action-waits", test_action_waits);
     g_test_add_func("/driver/action-threshold", test_action_threshold);

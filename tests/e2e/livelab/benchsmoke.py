@@ -6,11 +6,13 @@ possible.  How long anything takes decides nothing.
 """
 import contextlib
 import io
+import json
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
-from . import link, matrix, results, summary
+from . import link, matrix, paths, results, summary
 from .errors import LabError
 from .tap import Tap
 
@@ -29,7 +31,7 @@ def main(make_bench, options):
     options.results, options.runs = str(folder), 1
     options.ram = RAM_MIB
     options.relay = options.relay or not link.namespaces_allowed()
-    tap = Tap(len(CASES) + 2)
+    tap = Tap(len(CASES) + 3)
     try:
         for workload, config in CASES:
             options.workloads, options.configs = workload, config
@@ -38,6 +40,7 @@ def main(make_bench, options):
                     lambda key=(workload, config): one(make_bench(options), key))
         tap.run('nothing is done twice', lambda: done_already(make_bench, options))
         tap.run('what is packed says the same', lambda: packed(folder))
+        tap.run("the page history's cost to a guest can be measured", lambda: history_cost(folder, paths.qemu(options.qemu)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 1 if tap.failed else 0
@@ -111,3 +114,16 @@ def packed(folder):
             assert old == new, f'{name} differs after packing'
     assert found, 'nothing was kept'
     return ', '.join(f'{name}: {len(runs)} runs' for name, runs in found.items())
+
+
+def history_cost(folder, qemu):
+    kept = folder / 'history-cost.json'
+    done = subprocess.run([paths.REPO / 'tests' / 'bench' / 'history-cost', '--qemu', qemu, '--accel', 'tcg', '--hot-mib', '4',
+                           '--rounds', '2', '--seconds', '0.5', '--json', kept], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(kept.read_text(encoding='utf-8'))
+    for found in data['runs'][0]['rounds']:
+        assert all(found[way]['per_s'] > 0 for way in ('no migration', 'plain', 'page history')), 'a guest that does not write'
+        assert found['plain']['looks_per_s'] == 0, 'QEMU looks inside rounds without a history'
+        assert found['page history']['looks_per_s'] > 0, 'the history never looks'
+    return done.stdout.splitlines()[0]

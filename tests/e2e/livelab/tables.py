@@ -24,7 +24,6 @@ PAIRED = ('hot60', 'burst200')
 BASELINE = 'stock-2000'
 HINTED = 'phased-tags'
 ORDERED = ('idle', 'uniform300', 'sweep150', 'hot60')
-UNPACED = 'flat60'
 ORDER_BASE = 'threshold+downtime-limit=2000'
 OTHERS = {BASELINE: 'a limit of 2000 ms', 'doubling': 'a limit that doubles', 'stall': '`stall`'}
 AGAINST = ('total_ms', 'downtime_ms', 'sent_bytes')
@@ -112,25 +111,6 @@ def order_pairs():
     """Address order and the order of the page history, under the same rule."""
     return pairs(ORDERED, ORDER_BASE, ORDER_BASE + '+page-history', ['address order, median', 'by history, median'],
                  ('sent_bytes', 'total_ms', 'downtime_ms'))
-
-
-def order_cost():
-    """What the page history takes from a guest that writes as fast as it can, beside what differs by chance."""
-    runs = measured().get(UNPACED)
-    if not runs:
-        return None
-    speeds = [{r['run']: summary.value(r, 'guest_speed') for r in runs if r['config'] == config}
-              for config in (ORDER_BASE, ORDER_BASE + '+page-history')]
-    plain, ordered = speeds
-    rounds = sorted(plain)
-    compared = {'the order of the page history, against address order': [
-                    ordered[k] / plain[k] for k in rounds if k in ordered],
-                'chance: address order, against address order a round before': [
-                    plain[k] / plain[before] for before, k in zip(rounds, rounds[1:])]}
-    rows = [[what, str(len(ratios)), f'{quantile(ratios, 0.5):.3f}', f'{quantile(ratios, 0.25):.3f} to {quantile(ratios, 0.75):.3f}',
-             f'{min(ratios):.3f} to {max(ratios):.3f}'] for what, ratios in compared.items()]
-    return (markdown(['guest speed while it migrates', 'pairs', 'ratio, median', 'quartiles', 'range'], rows)
-            + f"\n\n{runs[0]['workload_is'].capitalize()}; the outage is not counted. " + where(runs))
 
 
 def order_rates():
@@ -228,6 +208,24 @@ def cost():
             + f"\n\nA quiet guest; Linux {data['kernel']}.")
 
 
+def history_cost():
+    """What the page history takes from a guest that does nothing but write."""
+    data = load('history-cost')
+    if not data:
+        return None
+    rows = []
+    for run in data['runs']:
+        seen = {name: describe(values) for name, values in run['figures'].items()}
+        ratios = [f"{s['median']:.3f} ({s['min']:.3f} to {s['max']:.3f})" for s in (seen['history'], seen['chance'], seen['log'])]
+        cost = seen['ns_per_page_and_look']
+        rows.append([run['accel'].upper(), str(len(run['rounds'])), f"{seen['plain_per_s']['median']:,.0f}", *ratios,
+                     f"{seen['looks_per_s']['median']:.1f}", f"{cost['median']:.0f} ({cost['min']:.0f} to {cost['max']:.0f})"])
+    return (markdown(['', 'n', 'page writes/s', 'with the history / without', 'by chance', 'migrating / not', 'looks/s',
+                      'ns for each page and look'], rows)
+            + f"\n\nMedian (range), {data['runs'][0]['hot_mib']} MiB. By chance: a round without against the one before. "
+              f"{data['host']['cpu']}, {data['host']['cores']} cores, Linux {data['host']['kernel']}.")
+
+
 def validation_points():
     data = load('validation')
     if data and data.get('schema') != 'validation/1':
@@ -301,7 +299,7 @@ def simulated(name, brief=False):
 
 
 TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'order-pairs': order_pairs,
-          'order-cost': order_cost, 'forecast': forecast, 'cost': cost, 'validation': validation}
+          'forecast': forecast, 'cost': cost, 'history-cost': history_cost, 'validation': validation}
 
 
 def make(name):

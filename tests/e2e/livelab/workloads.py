@@ -25,8 +25,6 @@ ALL = {
     # As many pages, but every byte of them: nothing is left for XBZRLE to save.
     'whole60': _generator('whole60', '60 MiB hot, 25,000 page writes/s of whole pages', 60,
                           '--rate 25000 --bytes 4096'),
-    # A guest without a set rate: whatever slows it, shows.
-    'flat60': _generator('flat60', '60 MiB hot, written as fast as the guest can', 60, '--rate 0'),
     'burst200': _generator('burst200', '200 MiB in bursts of 3 s with 3 s of quiet', 200,
                            '--rate 25000 --burst-s 3 --quiet-s 3', cycle_s=6),
     'sweep150': _generator('sweep150', 'sweep over 150 MiB, 25,000 page writes/s', 150,
