@@ -107,9 +107,9 @@ def hint_pairs():
                             f"{report.milliseconds(max(held))} at most." if held else '')
 
 
-def order_pairs():
+def order_pairs(workloads=ORDERED, base=ORDER_BASE):
     """Address order and the order of the page history, under the same rule."""
-    return pairs(ORDERED, ORDER_BASE, ORDER_BASE + '+page-history', ['address order, median', 'by history, median'],
+    return pairs(workloads, base, base + '+page-history', ['address order, median', 'by history, median'],
                  ('sent_bytes', 'total_ms', 'downtime_ms'))
 
 
@@ -299,7 +299,8 @@ def simulated(name, brief=False):
 
 
 TABLES = {'demo': demo, 'stall-pairs': stall_pairs, 'hint-pairs': hint_pairs, 'order-pairs': order_pairs,
-          'forecast': forecast, 'cost': cost, 'history-cost': history_cost, 'validation': validation}
+          'order-idle': lambda: order_pairs(('idle',), 'threshold'), 'history-cost': history_cost,
+          'forecast': forecast, 'cost': cost, 'validation': validation}
 
 
 def make(name):
