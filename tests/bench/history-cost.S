@@ -19,7 +19,13 @@ start:  cli
 flat:   mov     $16, %eax
         mov     %eax, %ds
         xor     %ecx, %ecx
-sweep:  mov     $HOT_AT, %ebx
+sweep:  dec     %edx
+        jns     1f
+        mov     $63, %edx
+        mov     %cr4, %eax              # flush the TLB, as any guest does now and
+        xor     $0x80, %eax             # then: TCG fits its own to the guest then
+        mov     %eax, %cr4
+1:      mov     $HOT_AT, %ebx
 page:   incl    (%ebx)
         inc     %ecx
         mov     %ecx, COUNT_AT
