@@ -433,19 +433,14 @@ static void test_action_held(void)
 
     puppet.outlook = MIG_OUTLOOK_NOT_CONVERGING;
     s.on_failure = MIG_ACTION_CANCEL;
-    for (i = 0; i < 29; i++) {
+    for (i = 0; i < 130; i++) {
+        /* Held just before its patience is over. */
+        s.held = i >= 29;
+        s.kind = s.held ? MIG_SAMPLE_TICK : MIG_SAMPLE_ROUND;
         v = test_decide(p, s);
         g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
         s.elapsed_ns += 100 * MS;
     }
-    s.kind = MIG_SAMPLE_TICK;
-    s.held = true;
-    for (i = 0; i < 100; i++) {
-        v = test_decide(p, s);
-        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
-        s.elapsed_ns += 100 * MS;
-    }
-    s.kind = MIG_SAMPLE_REFRESH;
     s.held = false;
     g_assert_cmpint(action_after_ns(p, MIG_ACTION_CANCEL, &s, &v), ==, 3 * SEC);
     /* The time budget goes on. */
