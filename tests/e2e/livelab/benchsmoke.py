@@ -119,7 +119,7 @@ def packed(folder):
 def history_cost(folder, qemu):
     kept = folder / 'history-cost.json'
     done = subprocess.run([paths.REPO / 'tests' / 'bench' / 'history-cost', '--qemu', qemu, '--accel', 'tcg', '--hot-mib', '4',
-                           '--rounds', '2', '--seconds', '0.5', '--json', kept], capture_output=True, text=True, check=False)
+                           '--rounds', '2', '--seconds', '2', '--json', kept], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads(kept.read_text(encoding='utf-8'))
     for found in data['runs'][0]['rounds']:
