@@ -400,12 +400,20 @@ static void test_actions(void)
     mig_policy_free(p);
 }
 
+/* Asked at @s it goes on; 100 ms pass. */
+static void goes_on(MigPolicy *p, MigPolicySample *s)
+{
+    MigPolicyVerdict v = test_decide(p, *s);
+
+    g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
+    s->elapsed_ns += 100 * MS;
+}
+
 /* A break in not converging starts the patience anew; so a burst may end. */
 static void test_action_break(void)
 {
     MigPolicy *p = puppet_new(MIG_ACTION_CONTINUE, -1);
     MigPolicySample s = test_sample(MIG_SAMPLE_ROUND, 1, SEC, 200 * MIB);
-    MigPolicyVerdict v;
     int i;
 
     s.on_failure = MIG_ACTION_CANCEL;
@@ -416,9 +424,7 @@ static void test_action_break(void)
         puppet.outlook = good && i % 2 ? MIG_OUTLOOK_STALLED
                                        : MIG_OUTLOOK_NOT_CONVERGING;
         s.pending_bytes = good && !(i % 2) ? 128 * MIB : 200 * MIB;
-        v = test_decide(p, s);
-        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
-        s.elapsed_ns += 100 * MS;
+        goes_on(p, &s);
     }
     mig_policy_free(p);
 }
@@ -437,9 +443,7 @@ static void test_action_held(void)
         /* Held just before its patience is over. */
         s.held = i >= 29;
         s.kind = s.held ? MIG_SAMPLE_TICK : MIG_SAMPLE_ROUND;
-        v = test_decide(p, s);
-        g_assert_cmpint(v.action, ==, MIG_ACTION_CONTINUE);
-        s.elapsed_ns += 100 * MS;
+        goes_on(p, &s);
     }
     s.held = false;
     g_assert_cmpint(action_after_ns(p, MIG_ACTION_CANCEL, &s, &v), ==, 3 * SEC);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One QEMU process, run by QEMU's own Python package; it never outlives us."""
 import contextlib
+import time
 
 from . import paths, processes
 from .errors import LabError
@@ -41,6 +42,17 @@ def running(binary, arguments, name='qemu'):
             raise LabError(f'QEMU ({binary}): {error}; its last words: {_last_words(machine.get_log())}') from None
         finally:
             kill(machine)
+
+
+def wait_for_migration(machine, status, limit_s):
+    """Until the migration has @status; a LabError if it ends in another way, or after @limit_s."""
+    deadline = time.monotonic() + limit_s
+    while (seen := machine.cmd('query-migrate').get('status')) != status:
+        if seen in ('completed', 'failed', 'cancelled'):
+            raise LabError(f'the migration is {seen}, not {status}')
+        if time.monotonic() > deadline:
+            raise LabError(f'the migration is {seen}, not {status}, after {limit_s:g} s')
+        time.sleep(0.02)
 
 
 def _last_words(output):
